@@ -1,0 +1,66 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Numeric rooms are optimised in debug builds too: plain -Onone is 300–700 times slower.
+let numericSwift: [SwiftSetting] = [
+  .unsafeFlags(["-O"], .when(configuration: .debug)),
+  .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
+]
+let numericC: [CSetting] = [.unsafeFlags(["-O3"])]
+
+let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
+
+let package = Package(
+  name: "MergeVQ-Swift",
+  products: [.executable(name: "mergevq", targets: ["mergevq"])],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "3.12.3"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+  ],
+  targets: [
+    // C libraries and C shims.
+    .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .systemLibrary(name: "COpenMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
+    .systemLibrary(name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
+    .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+    .target(name: "CKernels", dependencies: ["COpenBLAS"], cSettings: numericC),
+    .target(name: "CMPI", dependencies: ["COpenMPI"]),
+    .target(name: "CImageCodecs", dependencies: ["CTurboJPEG", "CPNG"], cSettings: numericC),
+
+    // Rooms, bottom up.
+    .target(name: "Kernels", dependencies: ["CKernels", "COpenBLAS"], swiftSettings: numericSwift),
+    .target(name: "Tensors", dependencies: ["Kernels"], swiftSettings: numericSwift),
+    .target(name: "Layers", dependencies: ["Tensors"], swiftSettings: numericSwift),
+    .target(name: "Tokenizer", dependencies: ["Layers", "Tensors"]),
+    .target(name: "Generator", dependencies: ["Layers", "Tensors"]),
+    .target(name: "Optimizers", dependencies: ["Kernels"], swiftSettings: numericSwift),
+    .target(name: "Collectives", swiftSettings: numericSwift),
+    .target(name: "MPI", dependencies: ["CMPI", "Collectives"]),
+    .target(name: "DataLoading", dependencies: ["CImageCodecs"], swiftSettings: numericSwift),
+    .target(name: "Checkpointing", dependencies: [crypto]),
+    .target(name: "Evaluation", dependencies: ["Tokenizer", "DataLoading"], swiftSettings: numericSwift),
+    .target(
+      name: "Training",
+      dependencies: [
+        "Tokenizer", "Generator", "Optimizers", "Collectives", "DataLoading", "Checkpointing", "Evaluation", yams,
+      ]),
+    .executableTarget(name: "mergevq", dependencies: ["Training", "MPI", argumentParser]),
+
+    // Tests: one folder per room; RankChecks are programs that the tests start under mpirun.
+    .testTarget(name: "CollectivesTests", dependencies: ["Collectives"]),
+    .testTarget(name: "DataLoadingTests", dependencies: ["DataLoading"]),
+    .testTarget(name: "CheckpointingTests", dependencies: ["Checkpointing"]),
+    .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"]),
+    .testTarget(name: "KernelsTests", dependencies: ["Kernels"], swiftSettings: numericSwift),
+    .testTarget(name: "TensorsTests", dependencies: ["Tensors", "Layers"], swiftSettings: numericSwift),
+    .testTarget(name: "TokenizerTests", dependencies: ["Tokenizer", "Checkpointing"]),
+    .testTarget(name: "GeneratorTests", dependencies: ["Generator", "Checkpointing"]),
+    .testTarget(name: "OptimizersTests", dependencies: ["Optimizers"]),
+    .testTarget(name: "TrainingTests", dependencies: ["Training"]),
+    .executableTarget(name: "rank-checks", dependencies: ["MPI", "Training"], path: "Tests/RankChecks"),
+    .testTarget(name: "RankTests", dependencies: ["Collectives"]),
+  ]
+)
