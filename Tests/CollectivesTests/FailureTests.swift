@@ -1,0 +1,89 @@
+import Collectives
+import Testing
+
+private struct Unreadable: ExitStatusError, CustomStringConvertible {
+  let exitStatus: Int32
+  let description: String
+}
+
+/// What a rank caught, so that a test can compare it.
+private func caught(_ body: () throws -> Void) -> (any Error)? {
+  do {
+    try body()
+    return nil
+  } catch { return error }
+}
+
+@Suite(.timeLimit(.minutes(1)))
+struct FailureTests {
+  @Test func aThrownErrorReleasesTheRanksThatWait() {
+    let error = caught {
+      _ = try LoopbackWorld.run(worldSize: 3) { communicator in
+        if communicator.rank == 1 { throw Unreadable(exitStatus: 65, description: "no such image") }
+        try communicator.barrier()
+      }
+    }
+    #expect(error is Unreadable)
+  }
+
+  @Test func aRankThatReturnsEarlyReleasesTheRanksThatWait() {
+    let error = caught {
+      _ = try LoopbackWorld.run(worldSize: 3) { communicator in
+        if communicator.rank != 1 { try communicator.barrier() }
+      }
+    }
+    #expect((error as? CommunicationError)?.reason == "rank 1 has already returned")
+  }
+
+  @Test func operationsThatDoNotMatchAreNamed() {
+    let error = caught {
+      _ = try LoopbackWorld.run(worldSize: 2) { communicator in
+        if communicator.rank == 0 {
+          try communicator.barrier()
+        } else {
+          _ = try communicator.allReduce(Float(1), .sum)
+        }
+      }
+    }
+    #expect(
+      (error as? CommunicationError)?.reason == "rank 0 called barrier where rank 1 called allReduce(1 × Float, .sum)")
+  }
+
+  @Test func aLocalErrorStopsAllRanksAlikeAndIsReportedOnce() throws {
+    let failures = try LoopbackWorld.run(worldSize: 4, ranksPerNode: 2) { communicator in
+      let error = caught {
+        try communicator.collectively("reading the data") {
+          guard communicator.rank < 2 else { throw Unreadable(exitStatus: 65, description: "a.jpg: truncated") }
+        }
+      }
+      // The ranks are still in step.
+      try communicator.barrier()
+      return error as? PeerFailure
+    }
+    #expect(failures.map { $0?.isReporter } == [false, false, true, false])
+    for failure in failures {
+      #expect(failure?.exitStatus == 65)
+      #expect(failure?.failures.map(\.rank) == [2, 3])
+      #expect(failure?.description == "ranks 2, 3 (loopback1), reading the data: a.jpg: truncated")
+    }
+  }
+
+  @Test func anErrorCommonToAllRanksIsItsMessageAlone() throws {
+    let messages = try LoopbackWorld.run(worldSize: 2) { communicator in
+      let error = caught {
+        try communicator.collectively("reading the recipe") {
+          throw Unreadable(exitStatus: 64, description: "tiny.yaml: no such key")
+        }
+      }
+      return (error as? PeerFailure)?.description
+    }
+    #expect(messages == ["tiny.yaml: no such key", "tiny.yaml: no such key"])
+  }
+
+  @Test func aStepThatSucceedsEverywhereReturnsItsValue() throws {
+    let values = try LoopbackWorld.run(worldSize: 3) { communicator in
+      try communicator.collectively("counting") { communicator.rank * 2 }
+    }
+    #expect(values == [0, 2, 4])
+  }
+}
