@@ -1,1 +1,6 @@
+/// Innermost vector loops and process-level run-time pieces, as plain C.
+/// Nothing here allocates per call or knows shapes beyond counts and strides.
 #pragma once
+#include "blas_runtime.h"
+#include "elementwise.h"
+#include "thread_pool.h"
