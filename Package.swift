@@ -36,7 +36,7 @@ let package = Package(
     .target(name: "Layers", dependencies: ["Tensors"], swiftSettings: numericSwift),
     .target(name: "Tokenizer", dependencies: ["Layers", "Tensors"]),
     .target(name: "Generator", dependencies: ["Layers", "Tensors"]),
-    .target(name: "Optimizers", dependencies: ["Kernels"], swiftSettings: numericSwift),
+    .target(name: "Optimizers", dependencies: ["Kernels", "CKernels"], swiftSettings: numericSwift),
     .target(name: "Collectives", swiftSettings: numericSwift),
     .target(name: "MPI", dependencies: ["CMPI", "Collectives"]),
     .target(name: "DataLoading", dependencies: ["CImageCodecs"], swiftSettings: numericSwift),

@@ -3,4 +3,5 @@
 #pragma once
 #include "blas_runtime.h"
 #include "elementwise.h"
+#include "optimizer.h"
 #include "thread_pool.h"
