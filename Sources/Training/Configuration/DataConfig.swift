@@ -1,0 +1,54 @@
+/// Which images a run learns from and what happens to them first: `data` in a recipe.
+public struct DataConfig: ConfigSection {
+  /// Which part of a larger image is used.
+  public enum Crop: String, Codable, Sendable, CaseIterable {
+    /// A different square each time.
+    case random
+    /// The middle.
+    case center
+  }
+
+  /// Training images: a folder of class folders, a folder of class tars, or one tar of class tars.
+  public var train: String?
+  /// Validation images in the same layouts; nil validates on nothing.
+  public var validation: String?
+  /// Validation stops after this many images; nil uses all.
+  public var validationImages: Int?
+  /// Side of the square images the model sees, in pixels.
+  public var resolution = 256
+  /// The shorter side is scaled to this many pixels before the crop; nil means to `resolution`.
+  public var resize: Int?
+  /// The crop of training images; validation always takes the middle.
+  public var crop = Crop.random
+  /// Whether half of the training images are mirrored.
+  public var flip = true
+  /// Threads of a rank that decode images; nil chooses from the cores it may run on.
+  public var loaderThreads: Int?
+  /// Batches decoded ahead of the step.
+  public var prefetchBatches = 2
+  /// The share of images that may be unreadable before the run stops, from 0 to 1.
+  public var badImageShare = 0.01
+
+  /// The defaults.
+  public init() {}
+
+  /// Checks sizes and shares. Whether paths exist is for the loader to say.
+  public func validate() throws(ConfigError) {
+    try check(resolution > 0, "resolution", "is \(resolution); it must be at least 1 pixel")
+    try check(
+      resize ?? resolution >= resolution, "resize",
+      "is \(resize ?? 0), smaller than the crop of \(resolution) pixels that 'data.resolution' asks for")
+    try check(validationImages ?? 1 > 0, "validationImages", "is \(validationImages ?? 0); it must be at least 1")
+    try check(loaderThreads ?? 1 > 0, "loaderThreads", "is \(loaderThreads ?? 0); it must be at least 1, or null")
+    try check(prefetchBatches > 0, "prefetchBatches", "is \(prefetchBatches); it must be at least 1")
+    try check((0...1).contains(badImageShare), "badImageShare", "is \(badImageShare); it must lie in 0...1")
+  }
+
+  /// The training path, for commands that train.
+  public func requiredTrainingPath() throws(ConfigError) -> String {
+    guard let train else {
+      throw ConfigError(key: "data.train", problem: "is not set; add --set data.train=DIRECTORY")
+    }
+    return train
+  }
+}

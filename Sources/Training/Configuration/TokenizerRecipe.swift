@@ -1,0 +1,54 @@
+/// Everything that decides a tokenizer run: the content of `Launch/recipes/tokenizer-*.yaml`.
+public struct TokenizerRecipe: Recipe {
+  /// Names the run in messages and its default directory.
+  public var name = "tokenizer"
+  /// Length, seed, reporting.
+  public var run = RunConfig()
+  /// Images and what happens to them.
+  public var data = DataConfig()
+  /// Images of a step.
+  public var batch = BatchConfig()
+  /// Weights of the loss terms.
+  public var loss = TokenizerLossConfig()
+  /// How parameters follow their gradients.
+  public var optimizer = OptimizerConfig()
+
+  /// The defaults.
+  public init() {}
+
+  /// Checks every section.
+  public func validate() throws(ConfigError) {
+    try check(!name.isEmpty && !name.contains("/"), "name", "is '\(name)'; it must be a plain name")
+    try Training.validate("run", run)
+    try Training.validate("data", data)
+    try Training.validate("batch", batch)
+    try Training.validate("loss", loss)
+    try Training.validate("optimizer", optimizer)
+  }
+
+  /// The run directory, `runs/NAME` by default.
+  public var runDirectory: String { run.directory ?? "runs/\(name)" }
+}
+
+/// Weights of the loss terms of the tokenizer: `loss` in a recipe (method section 1.5).
+public struct TokenizerLossConfig: ConfigSection {
+  /// Weight of the mean absolute error of the pixels.
+  public var l1 = 1.0
+  /// Weight of the entropy term: sample entropy − batch entropy, in nats.
+  public var entropy = 0.1
+  /// Temperature of the entropy term.
+  public var entropyTemperature = 0.01
+  /// Weight of the commitment term.
+  public var commitment = 0.25
+
+  /// The defaults.
+  public init() {}
+
+  /// Checks that no weight is negative.
+  public func validate() throws(ConfigError) {
+    for (key, weight) in [("l1", l1), ("entropy", entropy), ("commitment", commitment)] {
+      try check(weight >= 0, key, "is \(weight); a weight must not be negative")
+    }
+    try check(entropyTemperature > 0, "entropyTemperature", "is \(entropyTemperature); it must be positive")
+  }
+}
