@@ -1,13 +1,9 @@
 #include "optimizer.h"
 
-#include <stddef.h>
-
-#pragma clang fp contract(fast)
-
-#define VECTOR_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#include "vectorize.h"
 
 VECTOR_CLONES
-void kernels_adam_update(const kernels_adam *update, int64_t count, const float *restrict gradients,
+void kernels_adam_update(const kernels_adam *update, ptrdiff_t count, const float *restrict gradients,
                          float *restrict values, float *restrict first_moments, float *restrict second_moments,
                          float *restrict average) {
   const kernels_adam u = *update;  // a copy, so that the loop need not reload it after every store
@@ -22,11 +18,11 @@ void kernels_adam_update(const kernels_adam *update, int64_t count, const float 
   second_moments[i] = second;                                                                   \
   values[i] = value
   if (average == NULL) {
-    for (int64_t i = 0; i < count; i++) {
+    for (ptrdiff_t i = 0; i < count; i++) {
       UPDATE_ONE;
     }
   } else {
-    for (int64_t i = 0; i < count; i++) {
+    for (ptrdiff_t i = 0; i < count; i++) {
       UPDATE_ONE;
       average[i] += u.averaging_rate * (value - average[i]);
     }
@@ -35,15 +31,15 @@ void kernels_adam_update(const kernels_adam *update, int64_t count, const float 
 }
 
 VECTOR_CLONES
-void kernels_move_average(int64_t count, const float *restrict values, float *restrict average, float rate) {
-  for (int64_t i = 0; i < count; i++) average[i] += rate * (values[i] - average[i]);
+void kernels_move_average(ptrdiff_t count, const float *restrict values, float *restrict average, float rate) {
+  for (ptrdiff_t i = 0; i < count; i++) average[i] += rate * (values[i] - average[i]);
 }
 
 VECTOR_CLONES
-double kernels_sum_of_squares(int64_t count, const float *restrict values) {
+double kernels_sum_of_squares(ptrdiff_t count, const float *restrict values) {
   enum { lanes = 32 };
   double sums[lanes] = {0};
-  int64_t i = 0;
+  ptrdiff_t i = 0;
   for (; i + lanes <= count; i += lanes) {
     for (int lane = 0; lane < lanes; lane++) {
       const double value = values[i + lane];

@@ -1,4 +1,5 @@
 import CKernels
+import Kernels
 
 /// Adam (Kingma and Ba, 2015) and AdamW (Loshchilov and Hutter, 2019) over one range of the parameter arena.
 ///
@@ -100,26 +101,30 @@ public final class Adam {
       let rate = learningRate * Double(segment.learningRateScale)
       let decay = Double(segment.weightDecay)
       let isDecoupled = settings.weightDecayForm == .decoupled
-      var update = kernels_adam(
+      let update = kernels_adam(
         gradient_scale: Float(gradientScale), beta1: Float(settings.beta1), beta2: Float(settings.beta2),
         epsilon: Float(settings.epsilon), retained_share: Float(isDecoupled ? 1 - rate * decay : 1),
         coupled_decay: Float(isDecoupled ? 0 : decay), step_size: Float(rate * stepScale),
         root_scale: Float(rootScale), averaging_rate: Float(1 - (average?.decay ?? 1)))
-      apply(&update, to: segment.range, values, gradients, average?.values)
+      apply(update, to: segment.range, values, gradients, average?.values)
     }
   }
 
   private func apply(
-    _ update: inout kernels_adam, to segment: Range<Int>, _ values: UnsafeMutableBufferPointer<Float>,
+    _ update: kernels_adam, to segment: Range<Int>, _ values: UnsafeMutableBufferPointer<Float>,
     _ gradients: UnsafeBufferPointer<Float>, _ average: UnsafeMutableBufferPointer<Float>?
   ) {
     guard let values = values.baseAddress, let gradients = gradients.baseAddress,
       let firstMoments = firstMoments.baseAddress, let secondMoments = secondMoments.baseAddress
     else { return }
-    let start = segment.lowerBound - range.lowerBound
-    kernels_adam_update(
-      &update, Int64(segment.count), gradients + start, values + start, firstMoments + start, secondMoments + start,
-      average?.baseAddress.map { $0 + start })
+    let average = average?.baseAddress
+    parallelChunks(segment.count, of: 1 << 16) { chunk in
+      var update = update
+      let start = segment.lowerBound - range.lowerBound + chunk.lowerBound
+      kernels_adam_update(
+        &update, chunk.count, gradients + start, values + start, firstMoments + start, secondMoments + start,
+        average.map { $0 + start })
+    }
   }
 }
 

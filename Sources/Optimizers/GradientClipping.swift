@@ -1,4 +1,5 @@
 import CKernels
+import Kernels
 
 /// Clipping of gradients by their global norm (Pascanu et al., 2013), for arenas divided among ranks.
 ///
@@ -15,10 +16,11 @@ public enum GradientClipping {
     public var isFinite: Bool { norm.isFinite }
   }
 
-  /// Sum of the squares of `gradients`, exact to double rounding and with the same bits on every CPU.
+  /// Sum of the squares of `gradients`, exact to double rounding and with the same bits on every CPU and any
+  /// number of threads.
   public static func sumOfSquares(_ gradients: UnsafeBufferPointer<Float>) -> Double {
     guard let base = gradients.baseAddress else { return 0 }
-    return kernels_sum_of_squares(Int64(gradients.count), base)
+    return parallelSum(gradients.count) { kernels_sum_of_squares($0.count, base + $0.lowerBound) }
   }
 
   /// The norm and scale of a step whose gradients have the total `sumOfSquares`.

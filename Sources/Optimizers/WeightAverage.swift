@@ -1,4 +1,5 @@
 import CKernels
+import Kernels
 
 /// The exponential moving average of the weights that evaluation uses: `a ← a + (1 − decay)·(θ − a)`.
 ///
@@ -32,6 +33,9 @@ public struct WeightAverage: Sendable, Equatable {
     require(
       average.count == values.count, "the average holds \(average.count) floats, the weights \(values.count)")
     guard let average = average.baseAddress, let source = values.baseAddress else { return }
-    kernels_move_average(Int64(values.count), source, average, Float(1 - decay(at: completedSteps)))
+    let rate = Float(1 - decay(at: completedSteps))
+    parallelChunks(values.count, of: 1 << 16) { chunk in
+      kernels_move_average(chunk.count, source + chunk.lowerBound, average + chunk.lowerBound, rate)
+    }
   }
 }

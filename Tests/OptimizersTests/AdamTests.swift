@@ -3,7 +3,7 @@ import Testing
 @testable import Optimizers
 
 struct AdamTests {
-  @Test(arguments: [1, 7, 64, 1000], [Adam.WeightDecayForm.decoupled, .coupled])
+  @Test(arguments: [1, 7, 64, 70_000], [Adam.WeightDecayForm.decoupled, .coupled])
   func followsTheNaiveLoopInDoublePrecision(count: Int, form: Adam.WeightDecayForm) {
     var values = randomFloats(count, seed: 1)
     var average = values
@@ -16,10 +16,8 @@ struct AdamTests {
       reference.step(gradients, learningRate: 1e-2, scale: 0.3, averageDecay: 0.9)
       apply(adam, to: &values, gradients, learningRate: 1e-2, scale: 0.3, average: &average, decay: 0.9)
     }
-    for i in 0..<count {
-      #expect(abs(Double(values[i]) - reference.values[i]) < 2e-6)
-      #expect(abs(Double(average[i]) - reference.average[i]) < 2e-6)
-    }
+    #expect(zip(values, reference.values).allSatisfy { abs(Double($0) - $1) < 2e-6 })
+    #expect(zip(average, reference.average).allSatisfy { abs(Double($0) - $1) < 2e-6 })
     #expect(adam.completedSteps == 20)
   }
 

@@ -3,7 +3,7 @@ import Testing
 @testable import Optimizers
 
 struct GradientClippingTests {
-  @Test(arguments: [0, 1, 31, 32, 33, 1000])
+  @Test(arguments: [0, 1, 31, 32, 33, 1000, 200_001])
   func sumOfSquaresAgreesWithTheNaiveSum(count: Int) {
     let gradients = randomFloats(count, seed: 9)
     let naive = gradients.reduce(0.0) { $0 + Double($1) * Double($1) }

@@ -45,8 +45,7 @@ struct RecipeResolutionTests {
   @Test func overridesWinOverTheFileAndTheFileOverDefaults() throws {
     let recipe = try SampleRecipe.resolve(
       yaml: "steps: 20\nratio: 0.5\ninner: {learningRate: 2}\n", named: "r.yaml",
-      overrides: ["steps=30", "inner.count=7", "numbers=[3, 4.5]", "steps=40", "maybeText=a: b"].dropLast()
-        + ["maybeText='a: b'"])
+      overrides: ["steps=30", "inner.count=7", "numbers=[3, 4.5]", "steps=40", "maybeText='a: b'"])
     #expect(recipe.steps == 40)
     #expect(recipe.ratio == 0.5)
     #expect(recipe.inner.learningRate == 2)
@@ -101,7 +100,8 @@ struct RecipeResolutionTests {
   }
 
   @Test(arguments: [
-    ("a: 1\nstesp: 3", "a", 1), ("name: x\nstesp: 3", "stesp", 2), ("inner:\n  # hm\n  learningrate: 3", "inner.learningrate", 3),
+    ("a: 1\nstesp: 3", "a", 1), ("name: x\nstesp: 3", "stesp", 2),
+    ("inner:\n  # hm\n  learningrate: 3", "inner.learningrate", 3),
   ])
   func unknownKeysAreRefusedWithTheirLine(yaml: String, key: String, line: Int) {
     let error = configError { _ = try SampleRecipe.resolve(yaml: yaml, named: "r.yaml") }
@@ -119,6 +119,15 @@ struct RecipeResolutionTests {
     #expect(error?.origin == "--set \(override)")
   }
 
+  @Test(arguments: [
+    ("", "", 0), ("", "ab", 2), ("steps", "steps", 0), ("stesp", "steps", 1), ("step", "steps", 1),
+    ("sleps", "steps", 1), ("kitten", "sitting", 3),
+  ])
+  func editDistanceCountsChangesAndSwaps(first: String, second: String, distance: Int) {
+    #expect(editDistance(first, second) == distance)
+    #expect(editDistance(second, first) == distance)
+  }
+
   @Test func aKeyLikeNothingGetsTheKnownKeysOnly() {
     let error = configError { _ = try SampleRecipe.resolve(yaml: "", named: "", overrides: ["inner.qqqqqqqq=1"]) }
     #expect(error?.problem == "is not a known key (known in 'inner': learningRate, count)")
@@ -128,10 +137,11 @@ struct RecipeResolutionTests {
     ("steps: fast", "steps", "a whole number"), ("steps: 1.5", "steps", "a whole number"),
     ("seed: -1", "seed", "not negative"), ("flag: yes", "flag", "true or false"),
     ("ratio: nan", "ratio", "a number"), ("ratio: [1]", "ratio", "a number, but is a list"),
-    ("colour: blue", "colour", "one of red, green"), ("numbers: 3", "numbers", "a list"),
+    ("colour: blue", "colour", "one of red, green"), ("numbers:\n  3", "numbers", "a list"),
     ("numbers: [1, x]", "numbers[1]", "a number, but is 'x'"), ("inner: 3", "inner", "must be a section"),
     ("name: {a: 1}", "name", "a text, but is a section"), ("steps:", "steps", "but is nothing"),
-    ("maybeInner: {count: z}", "maybeInner.count", "a whole number"), ("maybeColour: blue", "maybeColour", "red, green"),
+    ("maybeInner: {count: z}", "maybeInner.count", "a whole number"),
+    ("maybeColour: blue", "maybeColour", "red, green"),
   ])
   func wrongTypesAreNamedWithTheirPath(yaml: String, key: String, part: String) {
     let error = configError { _ = try SampleRecipe.resolve(yaml: yaml, named: "r.yaml") }
@@ -141,7 +151,8 @@ struct RecipeResolutionTests {
   }
 
   @Test func validationNamesThePlaceOfTheValue() {
-    let error = configError { _ = try SampleRecipe.resolve(yaml: "steps: 1\ninner:\n  learningRate: -1", named: "r.yaml") }
+    let yaml = "steps: 1\ninner:\n  learningRate: -1"
+    let error = configError { _ = try SampleRecipe.resolve(yaml: yaml, named: "r.yaml") }
     #expect(error?.description == "r.yaml:3: 'inner.learningRate' is too small")
   }
 

@@ -1,5 +1,5 @@
 #pragma once
-#include <stdint.h>
+#include <stddef.h>
 
 /// What one Adam update needs besides the arrays; the bias corrections are already folded in.
 typedef struct {
@@ -15,12 +15,12 @@ typedef struct {
 
 /// One Adam update of `count` floats in a single pass. `average` may be NULL; otherwise it moves towards the new
 /// values. No two arrays may overlap.
-void kernels_adam_update(const kernels_adam *update, int64_t count, const float *gradients, float *values,
+void kernels_adam_update(const kernels_adam *update, ptrdiff_t count, const float *gradients, float *values,
                          float *first_moments, float *second_moments, float *average);
 
 /// `average += rate * (values - average)` over `count` floats.
-void kernels_move_average(int64_t count, const float *values, float *average, float rate);
+void kernels_move_average(ptrdiff_t count, const float *values, float *average, float rate);
 
 /// Sum of squares in double precision. Products of floats are exact in double and the lanes are fixed, so the
 /// result has the same bits on every CPU.
-double kernels_sum_of_squares(int64_t count, const float *values);
+double kernels_sum_of_squares(ptrdiff_t count, const float *values);

@@ -11,7 +11,7 @@ extension ConfigNode {
       return
     }
     switch written.content {
-    case .null(_):
+    case .null:
       // Nothing below a section's name means no change; an optional section returns to nil.
       if case .null = content { origin = written.origin }
     case .section(let entries):
@@ -27,7 +27,8 @@ extension ConfigNode {
     case .scalar, .list:
       throw ConfigError(
         key: key, origin: written.origin,
-        problem: "\(key == nil ? "a recipe " : "")must be a section with the keys \(known.map(\.key).quoted), "
+        problem: (key == nil ? "a recipe " : "")
+          + "must be a section with the keys \(known.map(\.key).joined(separator: ", ")), "
           + "but is \(written.kindDescription)")
     }
   }
@@ -41,8 +42,10 @@ extension ConfigNode {
     let nearest = candidates.map { ($0.path, editDistance(entry.key.lowercased(), $0.name.lowercased()) + $0.penalty) }
       .min { $0.1 < $1.1 }
     var problem = "is not a known key"
-    if let (path, distance) = nearest, distance <= max(2, entry.key.count / 2) { problem += "; did you mean '\(path)'?" }
-    problem += " (known \(parent.isEmpty ? "at the top" : "in '\(parent)'"): \(siblings.quoted))"
+    if let (path, distance) = nearest, distance <= max(2, entry.key.count / 2) {
+      problem += "; did you mean '\(path)'?"
+    }
+    problem += " (known \(parent.isEmpty ? "at the top" : "in '\(parent)'"): \(siblings.joined(separator: ", ")))"
     return ConfigError(key: path.joined(separator: "."), origin: entry.value.origin, problem: problem)
   }
 
@@ -67,8 +70,4 @@ func editDistance(_ first: String, _ second: String) -> Int {
     rows.append(row)
   }
   return rows[a.count][b.count]
-}
-
-extension [String] {
-  fileprivate var quoted: String { joined(separator: ", ") }
 }
