@@ -1,0 +1,78 @@
+import CImageCodecs
+
+/// How an encoded image is turned into pixels.
+public struct DecodingOptions: Codable, Sendable, Equatable {
+  /// An image whose header claims more pixels than this is refused before anything is allocated.
+  ///
+  /// The default of 67 million pixels (192 MiB decoded) is several times ImageNet's largest image.
+  public var pixelLimit: Int
+  /// Where the picture will be made smaller anyway, a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, but never
+  /// below this many pixels on its shorter side. `nil` decodes at full size. Faster, at a small loss of sharpness.
+  public var smallestShorterSide: Int?
+
+  /// Full-size decoding with the default limit, unless told otherwise.
+  public init(pixelLimit: Int = 1 << 26, smallestShorterSide: Int? = nil) {
+    self.pixelLimit = pixelLimit
+    self.smallestShorterSide = smallestShorterSide
+  }
+
+  /// By how much each side of a JPEG is divided: the most that leaves the shorter side long enough.
+  fileprivate func denominator(for header: codec_header) -> Int {
+    guard header.format == CODEC_FORMAT_JPEG, let smallestShorterSide else { return 1 }
+    let shorterSide = Int(min(header.width, header.height))
+    return [8, 4, 2].first { shorterSide / $0 >= smallestShorterSide } ?? 1
+  }
+}
+
+extension PixelImage {
+  /// Decodes a JPEG or PNG, told apart by content.
+  ///
+  /// Greyscale, palette, 16-bit and CMYK images become 8-bit RGB. CMYK is taken as inverted where the file carries
+  /// Adobe's marker. Transparent pixels are laid over white. Metadata (EXIF orientation, colour profiles, gamma) is
+  /// ignored, as in the usual ImageNet pipelines.
+  /// - Parameters:
+  ///   - bytes: The whole file.
+  ///   - name: What to call the image in errors.
+  ///   - options: Size limit and scaled decoding.
+  /// - Throws: `DataError` when the bytes are none, cut off, damaged or too large: a picture is whole or refused.
+  public init(
+    decoding bytes: [UInt8], name: String, options: DecodingOptions = DecodingOptions()
+  ) throws(DataError) {
+    guard !bytes.isEmpty else { throw DataError(path: name, reason: .emptyFile) }
+    var header = codec_header()
+    if let detail = failure(of: { codec_read_header(bytes, bytes.count, &header, $0) }) {
+      throw DataError(path: name, reason: .undecodable(detail: detail))
+    }
+    let (pixelCount, overflow) = Int(header.width).multipliedReportingOverflow(by: Int(header.height))
+    guard !overflow, pixelCount <= options.pixelLimit else {
+      throw DataError(
+        path: name,
+        reason: .tooLarge(width: Int(header.width), height: Int(header.height), pixelLimit: options.pixelLimit))
+    }
+
+    let denominator = options.denominator(for: header)
+    let width = (Int(header.width) + denominator - 1) / denominator
+    let height = (Int(header.height) + denominator - 1) / denominator
+    var detail: String?
+    let pixels = [UInt8](unsafeUninitializedCapacity: width * height * 3) { rgb, count in
+      detail = failure { message in
+        header.format == CODEC_FORMAT_JPEG
+          ? codec_decode_jpeg(bytes, bytes.count, &header, Int32(denominator), rgb.baseAddress, message)
+          : codec_decode_png(bytes, bytes.count, &header, rgb.baseAddress, message)
+      }
+      count = detail == nil ? width * height * 3 : 0
+    }
+    if let detail { throw DataError(path: name, reason: .undecodable(detail: detail)) }
+    self.init(width: width, height: height, pixels: pixels)
+  }
+}
+
+/// Runs a codec function.
+/// - Parameter body: Gets the buffer for the codec's message; true on success.
+/// - Returns: The codec's message if it failed.
+func failure(of body: (UnsafeMutablePointer<CChar>?) -> Bool) -> String? {
+  withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(CODEC_MESSAGE_SIZE)) { message in
+    message.initialize(repeating: 0)
+    return body(message.baseAddress) ? nil : message.baseAddress.map { String(cString: $0) }
+  }
+}
