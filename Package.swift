@@ -60,7 +60,9 @@ let package = Package(
     .testTarget(name: "GeneratorTests", dependencies: ["Generator", "Checkpointing"]),
     .testTarget(name: "OptimizersTests", dependencies: ["Optimizers"]),
     .testTarget(name: "TrainingTests", dependencies: ["Training"]),
-    .executableTarget(name: "rank-checks", dependencies: ["MPI", "Training"], path: "Tests/RankChecks"),
+    .executableTarget(
+      name: "rank-checks", dependencies: ["MPI", "Collectives", "Training"], path: "Tests/RankChecks",
+      swiftSettings: numericSwift),
     .testTarget(name: "RankTests", dependencies: ["Collectives"]),
   ]
 )

@@ -4,6 +4,19 @@ public protocol ExitStatusError: Error {
   var exitStatus: Int32 { get }
 }
 
+/// An error that all ranks throw alike and at the same place, so that they are still in step and can leave in order.
+///
+/// Print it on the rank where `isReporter` is true, and nowhere else: the user then reads it once.
+public protocol AgreedError: ExitStatusError {
+  /// True for exactly one rank; rank 0 unless the error says otherwise.
+  func isReporter(rank: Int) -> Bool
+}
+
+extension AgreedError {
+  /// Rank 0 reports.
+  public func isReporter(rank: Int) -> Bool { rank == 0 }
+}
+
 /// A collective operation that could not be completed, usually because a peer or the network is gone.
 ///
 /// After one of these the ranks are no longer in step: end the job (`Communicator.abort`) and start again from the

@@ -1,7 +1,6 @@
 /// What all ranks throw alike when a local step failed on at least one of them (see `Communicator.collectively`).
 ///
-/// Print it where `isReporter` is true, and nowhere else: the user then reads the cause once.
-public struct PeerFailure: ExitStatusError, Sendable, Equatable, CustomStringConvertible {
+public struct PeerFailure: AgreedError, Sendable, Equatable, CustomStringConvertible {
   /// How the step failed on one rank.
   public struct Failure: Sendable, Equatable {
     /// The rank on which the step failed.
@@ -20,11 +19,12 @@ public struct PeerFailure: ExitStatusError, Sendable, Equatable, CustomStringCon
   public let failures: [Failure]
   /// How many ranks the job has.
   public let worldSize: Int
-  /// True on exactly one rank, the lowest one that has the cause.
-  public let isReporter: Bool
 
   /// The exit status that the lowest failing rank asks for, so that all ranks end with the same one.
   public var exitStatus: Int32 { failures[0].exitStatus }
+
+  /// The lowest rank that has the cause reports it.
+  public func isReporter(rank: Int) -> Bool { rank == failures[0].rank }
 
   /// One line per distinct message, each with the ranks and hosts on which it arose.
   public var description: String {
@@ -62,9 +62,8 @@ extension Communicator {
     }
     let reports = try allGather(bytes: report)
     let failures = reports.enumerated().compactMap { PeerFailure.Failure(rank: $0.offset, report: $0.element) }
-    guard let first = failures.first else { return try outcome.get() }
-    throw PeerFailure(
-      activity: activity, failures: failures, worldSize: worldSize, isReporter: first.rank == rank)
+    guard !failures.isEmpty else { return try outcome.get() }
+    throw PeerFailure(activity: activity, failures: failures, worldSize: worldSize)
   }
 }
 

@@ -1,0 +1,46 @@
+import Collectives
+import Foundation
+import MPI
+
+private struct Misfortune: ExitStatusError, CustomStringConvertible {
+  let exitStatus: Int32
+  let description: String
+}
+
+/// One rank throws what the others know nothing of, while they wait for it: `throw RANK`.
+func throwOnOneRank(_ communicator: any Communicator, _ arguments: [String]) throws {
+  if arguments.first == "\(communicator.rank)" {
+    throw Misfortune(exitStatus: 65, description: "the disk is on fire")
+  }
+  while true { _ = try communicator.allReduce(Float(1), .sum) }
+}
+
+/// One rank fails in a step that all ranks take together: `agree RANK`.
+func failCollectivelyOnOneRank(_ communicator: any Communicator, _ arguments: [String]) throws {
+  try communicator.collectively("reading the data") {
+    if arguments.first == "\(communicator.rank)" {
+      throw Misfortune(exitStatus: 65, description: "the disk is on fire")
+    }
+  }
+}
+
+/// Prints each rank's process identifier and then reduces until it is killed: `wait`.
+func waitForever(_ communicator: any Communicator, _ arguments: [String]) throws {
+  let identifiers = try communicator.allGather(Int64(ProcessInfo.processInfo.processIdentifier))
+  if communicator.isFirst {
+    print("pids: \(identifiers.map { "\($0)" }.joined(separator: " "))")
+    fflush(nil)
+  }
+  while true { _ = try communicator.allReduce(Float(1), .sum) }
+}
+
+/// Prints what an all-reduce achieves, ours and MPI's own: `rates`.
+func printRates(_ communicator: any Communicator, _ arguments: [String]) throws {
+  for rate in try measureTransferRates(on: communicator) where communicator.isFirst {
+    let library = rate.librarySeconds.map { String(format: "%.2f ms", $0 * 1e3) } ?? "none"
+    print(
+      String(
+        format: "%9d bytes: %.2f ms, %.2f GB/s; MPI's own %@, ratio %.2f", rate.byteCount, rate.seconds * 1e3,
+        rate.bytesPerSecond / 1e9, library, rate.speedup ?? 1))
+  }
+}
