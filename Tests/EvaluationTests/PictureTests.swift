@@ -70,9 +70,7 @@ struct MergeMapTests {
 
 @Suite("Sheets of images")
 struct SheetTests {
-  private let images = (0..<3).map { index in
-    PixelImage(width: 32, height: 32, pixels: DrawnImages(count: 100).pixels(at: index, resolution: 32))
-  }
+  private let images = (0..<3).map { DrawnImages(count: 3).image(at: $0, resolution: 32) }
 
   @Test("Original and reconstruction appear enlarged, pixel for pixel, with the merge map beside them")
   func reconstructions() throws {
