@@ -45,7 +45,7 @@ let package = Package(
     .target(
       name: "Training",
       dependencies: [
-        "Tokenizer", "Generator", "Optimizers", "Collectives", "DataLoading", "Checkpointing", "Evaluation", yams,
+        "Kernels", "Tensors", "Layers", "Tokenizer", "Generator", "Optimizers", "Collectives", "DataLoading", "Checkpointing", "Evaluation", yams,
       ]),
     .executableTarget(name: "mergevq", dependencies: ["Training", "MPI", argumentParser]),
 

@@ -27,3 +27,35 @@ public func linear(_ x: Tensor, weight: Tensor, bias: Tensor? = nil) -> Tensor {
     }
   }
 }
+
+/// Returns `a[b] · c[b]ᵀ` for every sample b.
+/// - Parameters:
+///   - a: Shape `[B, L, C]`.
+///   - c: Shape `[B, K, C]`.
+/// - Returns: Shape `[B, L, K]`.
+public func batchedProduct(_ a: Tensor, _ c: Tensor) -> Tensor {
+  require(
+    a.dimensionCount == 3 && c.dimensionCount == 3 && a.shape[0] == c.shape[0] && a.shape[2] == c.shape[2],
+    "batchedProduct: \(a.shape) and \(c.shape)")
+  let y = Tensor(uninitialized: [a.shape[0], a.shape[1], c.shape[1]])
+  for sample in 0..<a.shape[0] { gemm(a.matrix(sample), c.matrix(sample).transposed, into: y.matrix(sample)) }
+  return y.recording("batchedProduct", from: [a, c]) { dY in
+    a.node?.accumulate { dA, accumulating in
+      for sample in 0..<a.shape[0] {
+        gemm(dY.matrix(sample), c.matrix(sample), into: dA.matrix(sample), accumulating: accumulating)
+      }
+    }
+    c.node?.accumulate { dC, accumulating in
+      for sample in 0..<a.shape[0] {
+        gemm(dY.matrix(sample).transposed, a.matrix(sample), into: dC.matrix(sample), accumulating: accumulating)
+      }
+    }
+  }
+}
+
+extension Tensor {
+  /// One sample of a `[B, L, C]` tensor as an `L × C` matrix.
+  fileprivate func matrix(_ sample: Int) -> MatrixView {
+    MatrixView(pointer + sample * shape[1] * shape[2], rows: shape[1], columns: shape[2])
+  }
+}

@@ -104,3 +104,22 @@ public func gatherTokens(_ x: Tensor, _ index: [Int32]) -> Tensor {
     }
   }
 }
+
+/// `count` copies of a tensor whose first axis is 1, along that axis. The gradient is their sum.
+/// - Parameter x: Shape `[1, ...]`.
+/// - Returns: Shape `[count, ...]`.
+public func repeated(_ x: Tensor, count: Int) -> Tensor {
+  require(x.shape.first == 1, "repeated: the first axis of \(x.shape) is not 1")
+  let y = Tensor(uninitialized: [count] + x.shape.dropFirst())
+  for index in 0..<count { copy(x.pointer, to: y.pointer + index * x.count, count: x.count) }
+  let xNode = x.node
+  return y.recording("repeated", from: [x]) { dY in
+    xNode?.accumulate { dX, accumulating in
+      for index in 0..<count {
+        scale(
+          dY.pointer + index * dX.count, by: 1, into: dX.pointer, count: dX.count,
+          accumulating: accumulating || index > 0)
+      }
+    }
+  }
+}
