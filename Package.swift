@@ -50,14 +50,15 @@ let package = Package(
     .executableTarget(name: "mergevq", dependencies: ["Training", "MPI", argumentParser]),
 
     // Tests: one folder per room; RankChecks are programs that the tests start under mpirun.
+    .target(name: "TestSupport", dependencies: ["Checkpointing"], path: "Tests/TestSupport"),
     .testTarget(name: "CollectivesTests", dependencies: ["Collectives"]),
     .testTarget(name: "DataLoadingTests", dependencies: ["DataLoading"]),
     .testTarget(name: "CheckpointingTests", dependencies: ["Checkpointing"]),
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"]),
     .testTarget(name: "KernelsTests", dependencies: ["Kernels"], swiftSettings: numericSwift),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors", "Layers"], swiftSettings: numericSwift),
-    .testTarget(name: "TokenizerTests", dependencies: ["Tokenizer", "Checkpointing"]),
-    .testTarget(name: "GeneratorTests", dependencies: ["Generator", "Checkpointing"]),
+    .testTarget(name: "TokenizerTests", dependencies: ["Tokenizer", "Optimizers", "TestSupport"]),
+    .testTarget(name: "GeneratorTests", dependencies: ["Generator", "Optimizers", "TestSupport"]),
     .testTarget(name: "OptimizersTests", dependencies: ["Optimizers"]),
     .testTarget(name: "TrainingTests", dependencies: ["Training"]),
     .executableTarget(
