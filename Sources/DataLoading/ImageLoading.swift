@@ -1,0 +1,59 @@
+/// Reads, decodes and views single images; shared by the loader threads.
+struct ImageLoading: Sendable {
+  let dataset: any ImageDataset
+  let plan: BatchPlan
+  let options: LoaderOptions
+
+  /// What came of one position.
+  struct Result: Sendable {
+    /// `nil` where no image could be used.
+    var image: (views: [[UInt8]], label: Int32, sampleIndex: Int)?
+    /// Images that were tried before and could not be used.
+    var badImages: [BadImage] = []
+  }
+
+  /// Loads the image of a position or its replacement. A pure function of the position, whatever the thread.
+  func load(position: Int) -> Result {
+    var result = Result()
+    for attempt in 0..<plan.candidateCount {
+      let sample = plan.candidate(attempt, at: position)
+      do throws(DataError) {
+        let image = try dataset.image(at: sample, decoding: options.decoding)
+        result.image = (views(of: image, position: position, sample: sample), dataset.label(of: sample), sample)
+        return result
+      } catch {
+        result.badImages.append(
+          BadImage(name: dataset.name(of: sample), reason: error.reason.description, sampleIndex: sample))
+      }
+    }
+    return result
+  }
+
+  private func views(of image: PixelImage, position: Int, sample: Int) -> [[UInt8]] {
+    options.views.indices.map { view in
+      var random = KeyedRandom(
+        seed: options.seed, purpose: .view, epoch: plan.sampler.epoch(at: position), sample: sample, view: view)
+      return options.views[view].pixels(of: image, using: &random)
+    }
+  }
+
+  /// Puts the images of a batch together.
+  func batch(of results: [Result], firstPosition: Int) -> ImageBatch {
+    let images = results.compactMap(\.image)
+    let views = options.views.indices.map { view in
+      let options = options.views[view]
+      let imageCount = options.resolution * options.resolution * 3
+      let pixels = [Float](unsafeUninitializedCapacity: images.count * imageCount) { values, count in
+        for (index, image) in images.enumerated() {
+          let place = UnsafeMutableBufferPointer(rebasing: values[(index * imageCount)..<((index + 1) * imageCount)])
+          options.normalization.normalize(image.views[view], into: place)
+        }
+        count = images.count * imageCount
+      }
+      return ImageView(resolution: options.resolution, pixels: pixels)
+    }
+    return ImageBatch(
+      views: views, labels: images.map(\.label), sampleIndices: images.map(\.sampleIndex),
+      firstGlobalIndex: firstPosition, epoch: plan.sampler.epoch(at: firstPosition))
+  }
+}

@@ -1,0 +1,63 @@
+/// How batches are made from a data set.
+public struct LoaderOptions: Codable, Sendable, Equatable {
+  /// Images per rank and batch.
+  public var batchSize: Int
+  /// What the model sees of each image; usually one view.
+  public var views: [ViewOptions]
+  /// Decides the order and all chance.
+  public var seed: UInt64
+  /// Threads that read, decode and resize.
+  public var threadCount: Int
+  /// How many finished batches may wait; bounds the memory.
+  public var prefetchCount: Int
+  /// Images whose header claims more pixels are skipped as unusable.
+  public var pixelLimit: Int
+  /// Whether JPEGs may be decoded at 1/2, 1/4 or 1/8 where every view is smaller than that.
+  public var allowsScaledDecoding: Bool
+  /// Loading stops with an error when more than this share of the images is unusable.
+  public var allowedBadShare: Double
+  /// The share is taken of at least this many images, so that one bad image among the first few stops nothing.
+  public var badShareMinimumCount: Int
+
+  /// Batches of `batchSize` images in one view, unless told otherwise.
+  public init(
+    batchSize: Int, views: [ViewOptions] = [ViewOptions()], seed: UInt64 = 0, threadCount: Int = 1,
+    prefetchCount: Int = 2, pixelLimit: Int = DecodingOptions().pixelLimit, allowsScaledDecoding: Bool = false,
+    allowedBadShare: Double = 0.01, badShareMinimumCount: Int = 200
+  ) {
+    self.batchSize = batchSize
+    self.views = views
+    self.seed = seed
+    self.threadCount = threadCount
+    self.prefetchCount = prefetchCount
+    self.pixelLimit = pixelLimit
+    self.allowsScaledDecoding = allowsScaledDecoding
+    self.allowedBadShare = allowedBadShare
+    self.badShareMinimumCount = badShareMinimumCount
+  }
+
+  /// Why these options make no sense, or `nil`.
+  public var problem: String? {
+    if batchSize < 1 { return "batchSize is \(batchSize); it must be at least 1" }
+    if threadCount < 1 { return "threadCount is \(threadCount); it must be at least 1" }
+    if prefetchCount < 1 { return "prefetchCount is \(prefetchCount); it must be at least 1" }
+    if pixelLimit < 1 { return "pixelLimit is \(pixelLimit); it must be at least 1" }
+    if !(0...1).contains(allowedBadShare) { return "allowedBadShare is \(allowedBadShare); it must be in 0...1" }
+    if views.isEmpty { return "views is empty; there must be at least one" }
+    return views.compactMap(\.problem).first
+  }
+
+  /// Full size, or the smallest decoding that no view has to enlarge.
+  var decoding: DecodingOptions {
+    let largestSide = views.map { $0.shorterSide ?? $0.resolution }.max()
+    return DecodingOptions(pixelLimit: pixelLimit, smallestShorterSide: allowsScaledDecoding ? largestSide : nil)
+  }
+}
+
+/// In which order a loader goes through its data set.
+public enum LoadingOrder: Sendable, Equatable {
+  /// Shuffled anew each epoch, without end; `cursor` positions of the run were consumed before.
+  case shuffled(cursor: Int)
+  /// Each image once, in the order of the data set: for validation. Unusable images are left out, not replaced.
+  case sequential
+}
