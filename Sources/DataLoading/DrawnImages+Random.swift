@@ -33,14 +33,6 @@ struct DrawnRandom {
   mutating func angle() -> Float { uniform(0...(2 * .pi)) }
 }
 
-/// SplitMix64's finaliser: every bit of the input reaches every bit of the result.
-private func mixed(_ value: UInt64) -> UInt64 {
-  var bits = value
-  bits = (bits ^ (bits >> 30)) &* 0xBF58_476D_1CE4_E5B9
-  bits = (bits ^ (bits >> 27)) &* 0x94D0_49BB_1331_11EB
-  return bits ^ (bits >> 31)
-}
-
 extension Float {
   var cosine: Float { cosf(self) }
   var sine: Float { sinf(self) }

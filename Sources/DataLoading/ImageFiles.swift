@@ -21,7 +21,8 @@ public struct ImageFiles: EncodedImageDataset {
       var listing = try FolderListing(of: self.root + place)
       // Tiny ImageNet as published: `CLASS/images/*.JPEG`. A folder of several folders is not taken for a class: it
       // may be `train` beside `val`.
-      if let only = listing.folders.first, listing.folders.count == 1, !listing.files.contains(where: hasImageExtension) {
+      if let only = listing.folders.first, listing.folders.count == 1, !listing.files.contains(where: hasImageExtension)
+      {
         place += "/" + only
         listing = try FolderListing(of: self.root + place)
       }

@@ -7,11 +7,12 @@
 /// | an archive of archives (`ILSVRC2012_img_train.tar`) | `CLASS.tar` inside, read in place | the inner archives |
 /// | an archive of images (`ILSVRC2012_img_val.tar`) | its members | none |
 /// | a folder of images, or one image | the files | none |
-/// | `drawn:COUNT?resolution=32&seed=1` | drawn by the program, no file needed | the kinds of drawing |
+/// | `drawn:COUNT,resolution=32,seed=1` | drawn by the program, no file needed | the kinds of drawing |
 ///
 /// Names are sorted by their bytes, so indices and classes are the same on every machine.
 /// - Throws: `DataError` when the path is missing, cannot be read or holds no images; it says what was looked for.
 public func openDataset(_ description: String) throws(DataError) -> any ImageDataset {
+  if DrawnImages.isDescription(description) { return try DrawnImages(description: description) }
   let path = withoutTrailingSlashes(description)
   switch try FileKind(at: path) {
   case .folder: return try openFolder(path)

@@ -21,7 +21,9 @@ struct TarHeader {
   init?(_ block: ArraySlice<UInt8>) throws(TarDamage) {
     require(block.count == Self.byteCount, "TarHeader: \(block.count) bytes instead of \(Self.byteCount)")
     if block.allSatisfy({ $0 == 0 }) { return nil }
-    let field = { (range: Range<Int>) in block[(block.startIndex + range.lowerBound)..<(block.startIndex + range.upperBound)] }
+    let field = { (range: Range<Int>) in
+      block[(block.startIndex + range.lowerBound)..<(block.startIndex + range.upperBound)]
+    }
 
     // The sum of all bytes, with the field of the sum itself read as spaces.
     let sum = block.reduce(0) { $0 + Int($1) } - field(148..<156).reduce(0) { $0 + Int($1) } + 8 * 32
