@@ -45,9 +45,10 @@ let package = Package(
     .target(
       name: "Training",
       dependencies: [
-        "Kernels", "Tensors", "Layers", "Tokenizer", "Generator", "Optimizers", "Collectives", "DataLoading", "Checkpointing", "Evaluation", yams,
+        "Kernels", "Tensors", "Layers", "Tokenizer", "Generator", "Optimizers", "Collectives", "DataLoading",
+        "Checkpointing", "Evaluation", yams,
       ]),
-    .executableTarget(name: "mergevq", dependencies: ["Training", "MPI", argumentParser]),
+    .executableTarget(name: "mergevq", dependencies: ["Training", "MPI", "Collectives", argumentParser]),
 
     // Tests: one folder per room; RankChecks are programs that the tests start under mpirun.
     .target(name: "TestSupport", dependencies: ["Checkpointing"], path: "Tests/TestSupport"),

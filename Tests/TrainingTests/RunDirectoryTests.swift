@@ -32,10 +32,10 @@ struct RunLockTests {
       let run = RunDirectory(path: folder)
       let first = try RunLock(run, holder: holder)
       let error = #expect(throws: RunDirectoryError.self) {
-        try RunLock(run, holder: .current(), patience: .zero)
+        try RunLock(run, holder: .init(host: "here", processIdentifier: 12, since: ""), patience: .zero)
       }
-      #expect(error?.reason == .inUse(holder: holder, isOnThisHost: false))
-      #expect(error?.description.contains("process 11 on host here") == true)
+      #expect(error?.reason == .inUse(holder: holder, isOnThisHost: true))
+      #expect(error?.description.contains("process 11 on this host (here)") == true)
       first.release()
     }
   }
