@@ -12,7 +12,9 @@ public import DataLoading
 //
 // 70 and 75 are declared with their errors (`TrainingError`, `CommunicationError`).
 
-extension ConfigError: ExitStatusError {
+// Whether a recipe fits depends on the recipe and the number of ranks alone, so all ranks throw it alike. (Reading the
+// file may fail on one of them: that goes through `collectively`.)
+extension ConfigError: AgreedError {
   /// 64 (`EX_USAGE`).
   public var exitStatus: Int32 { 64 }
 }

@@ -1,10 +1,11 @@
+import Collectives
 import Testing
 
 @testable import Training
 
 struct DiagnosisTests {
   private let job = JobFacts(
-    libraryVersion: "Open MPI v4.1.4", isLaunched: true, allReduceIsCorrect: true,
+    libraryVersion: "Open MPI v4.1.4", allReduceIsCorrect: true,
     transferSpeeds: [.init(byteCount: 100_000_000, seconds: 0.05, librarySeconds: 0.15)])
 
   @Test func aGoodMachineNeedsNothing() {
@@ -46,6 +47,16 @@ struct DiagnosisTests {
     #expect(!Diagnosis(ranks: ranks, job: job).isUsable)
   }
 
+  @Test func aLoneProcessIsToldHowToCheckCommunication() {
+    #expect(Diagnosis(ranks: [facts(0, cpus: [0, 1])], job: nil).text.contains("mpirun -n 2 mergevq doctor"))
+  }
+
+  @Test func brokenCodecsAreNotUsable() {
+    var rank = facts(0, cpus: [0, 1])
+    rank.codecTrouble = "PNG changes pixels"
+    #expect(!Diagnosis(ranks: [rank], job: nil).isUsable)
+  }
+
   @Test func wrongSumsAreNotUsable() {
     var wrong = job
     wrong.allReduceIsCorrect = false
@@ -64,11 +75,12 @@ struct DiagnosisTests {
   @Test(arguments: [([], ""), ([3], "3"), ([0, 1, 2, 3, 8, 10, 11], "0-3,8,10-11")])
   func cpusAreWrittenAsRanges(cpus: [Int], text: String) { #expect(ranges(cpus) == text) }
 
-  @Test func thisMachineTellsAboutItself() {
-    let rank = RankFacts.gather(rank: 0, host: "here")
+  @Test func thisMachineTellsAboutItself() throws {
+    let rank = try #require(try RankFacts.gather(on: SingleCommunicator()).first)
     #expect(rank.gflops > 0.1)
     #expect(rank.onlineCPUCount >= rank.cpus.count)
     #expect(!rank.cpus.isEmpty)
+    #expect(rank.codecTrouble == nil)
     #expect(rank.libraries.contains { $0.hasPrefix("libopenblas") })
   }
 

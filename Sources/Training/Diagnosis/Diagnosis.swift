@@ -39,8 +39,8 @@ public struct Diagnosis: Sendable, Equatable {
   /// Draws the conclusions.
   /// - Parameters:
   ///   - ranks: The facts of every rank, by rank; at least one.
-  ///   - job: What the ranks found out together.
-  public init(ranks: [RankFacts], job: JobFacts) {
+  ///   - job: What the ranks found out together; nil where no launcher started this process.
+  public init(ranks: [RankFacts], job: JobFacts?) {
     findings = []
     for (host, members) in hosts(of: ranks) {
       let name = hosts(of: ranks).count > 1 ? " (\(host))" : ""
@@ -57,6 +57,13 @@ public struct Diagnosis: Sendable, Equatable {
           .slow(remedy: "every step waits for the slowest host; use hosts of one kind if there is a choice")))
     }
     findings += Self.communication(ranks, job)
+    let codecTroubles = Set(ranks.compactMap(\.codecTrouble)).sorted()
+    findings.append(
+      codecTroubles.isEmpty
+        ? Finding("image codecs", "PNG and JPEG survive a round trip")
+        : Finding(
+          "image codecs", codecTroubles.joined(separator: "; "),
+          .broken(remedy: "install libpng and libjpeg-turbo anew: Launch/install")))
     let libraries = Set(ranks.flatMap(\.libraries)).sorted()
     findings.append(Finding("libraries", libraries.isEmpty ? "unknown" : libraries.joined(separator: ", ")))
   }
@@ -91,7 +98,7 @@ public struct Diagnosis: Sendable, Equatable {
     let facts = ranks[0]
     let found =
       facts.coreBefore == facts.coreAfter
-      ? "OpenBLAS core type \(facts.coreAfter)"
+      ? "OpenBLAS core type \(facts.coreAfter), its own choice"
       : "OpenBLAS core type \(facts.coreAfter), corrected from \(facts.coreBefore)"
     guard let suitable = facts.suitableCore, !isAtLeast(facts.coreAfter, suitable) else {
       return Finding("BLAS\(name)", found)
@@ -160,8 +167,8 @@ public struct Diagnosis: Sendable, Equatable {
       .broken(remedy: "/dev/shm needs at least \(gibibytes(needed)); in a container start it with --shm-size"))
   }
 
-  private static func communication(_ ranks: [RankFacts], _ job: JobFacts) -> [Finding] {
-    guard job.isLaunched else {
+  private static func communication(_ ranks: [RankFacts], _ job: JobFacts?) -> [Finding] {
+    guard let job else {
       return [
         Finding("ranks", "one, not started by mpirun; `mpirun -n 2 mergevq doctor` checks communication")
       ]

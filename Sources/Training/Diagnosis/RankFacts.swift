@@ -1,3 +1,5 @@
+public import Collectives
+import DataLoading
 import Foundation
 import Kernels
 
@@ -35,9 +37,20 @@ public struct RankFacts: Codable, Sendable, Equatable {
   public var sharedMemory: Int?
   /// File names of the loaded libraries that matter, with their versions.
   public var libraries: [String]
+  /// What is wrong with the image codecs; nil if PNG and JPEG survive a round trip.
+  public var codecTrouble: String?
+
+  /// The facts of every rank, by rank. Collective.
+  public static func gather(on communicator: any Communicator) throws -> [RankFacts] {
+    let own = try communicator.collectively("examining the host") {
+      try JSONEncoder().encode(gather(rank: communicator.rank, host: communicator.hostName))
+    }
+    return try communicator.allGather(bytes: Array(own))
+      .map { try JSONDecoder().decode(RankFacts.self, from: Data($0)) }
+  }
 
   /// Looks at this machine and times a matrix product (about a tenth of a second).
-  public static func gather(rank: Int, host: String) -> RankFacts {
+  static func gather(rank: Int, host: String) -> RankFacts {
     let setup = BLASRuntime.setup
     return RankFacts(
       rank: rank, host: host,
@@ -49,7 +62,22 @@ public struct RankFacts: Codable, Sendable, Equatable {
       onlineCPUCount: ProcessInfo.processInfo.processorCount,
       availableMemory: field("MemAvailable", in: "/proc/meminfo")
         .flatMap { $0.split(separator: " ").first }.flatMap { Int($0) }.map { $0 * 1024 },
-      sharedMemory: freeSpace(of: "/dev/shm"), libraries: loadedLibraries())
+      sharedMemory: freeSpace(of: "/dev/shm"), libraries: loadedLibraries(), codecTrouble: codecTrouble())
+  }
+
+  /// Sends a small picture through both codecs.
+  private static func codecTrouble() -> String? {
+    let image = PixelImage(width: 16, height: 16, pixels: (0..<768).map { UInt8($0 / 3 % 16 * 16) })
+    do throws(DataError) {
+      if try PixelImage(decoding: image.encodedAsPNG(), name: "PNG self-test") != image {
+        return "PNG changes pixels"
+      }
+      let decoded = try PixelImage(decoding: image.encodedAsJPEG(quality: 95), name: "JPEG self-test")
+      let worst = zip(decoded.pixels, image.pixels).map { abs(Int($0) - Int($1)) }.max() ?? 0
+      return worst > 16 ? "JPEG is off by \(worst) of 255 levels" : nil
+    } catch {
+      return error.description
+    }
   }
 
   /// The best of several products of 1024 × 1024 matrices.
@@ -121,19 +149,14 @@ public struct JobFacts: Sendable, Equatable {
 
   /// Name and version of the MPI library.
   public var libraryVersion: String
-  /// Whether a launcher started the ranks.
-  public var isLaunched: Bool
   /// Whether an all-reduce gave every rank the right sums.
   public var allReduceIsCorrect: Bool
   /// Measured speeds, by size.
   public var transferSpeeds: [TransferSpeed]
 
   /// Creates the facts.
-  public init(
-    libraryVersion: String, isLaunched: Bool, allReduceIsCorrect: Bool, transferSpeeds: [TransferSpeed]
-  ) {
+  public init(libraryVersion: String, allReduceIsCorrect: Bool, transferSpeeds: [TransferSpeed]) {
     self.libraryVersion = libraryVersion
-    self.isLaunched = isLaunched
     self.allReduceIsCorrect = allReduceIsCorrect
     self.transferSpeeds = transferSpeeds
   }
