@@ -54,7 +54,7 @@ let package = Package(
     .target(name: "TestSupport", dependencies: ["Checkpointing"], path: "Tests/TestSupport"),
     .testTarget(name: "CollectivesTests", dependencies: ["Collectives"]),
     .testTarget(name: "DataLoadingTests", dependencies: ["DataLoading"]),
-    .testTarget(name: "CheckpointingTests", dependencies: ["Checkpointing"]),
+    .testTarget(name: "CheckpointingTests", dependencies: ["Checkpointing"], exclude: ["Fixtures"]),
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"]),
     .testTarget(name: "KernelsTests", dependencies: ["Kernels"], swiftSettings: numericSwift),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors", "Layers"], swiftSettings: numericSwift),

@@ -68,7 +68,7 @@ public struct CheckpointError: Error, Sendable, Equatable, CustomStringConvertib
     case .unsupported(let detail):
       "\(detail) is not supported"
     case .refusedGlobal(let name):
-      "the pickle asks for '\(name)', which is neither a tensor nor plain data; refused, nothing was executed"
+      "the pickle asks for '\(name)', which is neither a plain tensor nor plain data; refused, nothing was executed"
     case .missingTensor(let name):
       "there is no tensor '\(name)'"
     case .elementType(let name, let expected, let found):

@@ -1,0 +1,199 @@
+import Foundation
+
+/// The directory of a zip archive of stored (uncompressed) files, as PyTorch writes them; zip64 included.
+///
+/// Nothing is unpacked: an entry is a range of the archive's bytes. Entries that overlap are refused, so the work of
+/// checking them is bounded by the size of the file.
+struct ZipArchive {
+  private static let format = "zip"
+  private let region: ByteRegion
+  private let entries: [String: Range<Int>]
+
+  /// The names of all entries, sorted.
+  var names: [String] { entries.keys.sorted() }
+
+  /// Reads the directory and checks every entry's place and CRC-32.
+  init(_ region: ByteRegion) throws(CheckpointError) {
+    self.region = region
+    let bytes = region.bytes
+    let reader = Reader(bytes: bytes, path: region.path)
+    let directory = try reader.directoryRange()
+    var position = directory.lowerBound
+    var found: [(name: String, range: Range<Int>, headerOffset: Int, checksum: UInt32)] = []
+    while position < directory.upperBound {
+      let entry = try reader.entry(at: &position, limit: directory.upperBound)
+      found.append((entry.name, try reader.dataRange(of: entry), entry.headerOffset, entry.checksum))
+    }
+    found.sort { $0.headerOffset < $1.headerOffset }
+    var end = 0
+    var entries: [String: Range<Int>] = [:]
+    for (name, range, headerOffset, checksum) in found {
+      guard headerOffset >= end, range.upperBound <= directory.lowerBound else {
+        throw reader.malformed("entry '\(name)' overlaps another one")
+      }
+      end = range.upperBound
+      guard entries.updateValue(range, forKey: name) == nil else {
+        throw reader.malformed("two entries named '\(name)'")
+      }
+      // Some writers leave the checksum out, and then it is zero.
+      guard checksum == 0 || crc32(bytes.region(range)) == checksum else {
+        throw reader.malformed("the content of entry '\(name)' does not match its CRC-32")
+      }
+    }
+    self.entries = entries
+  }
+
+  /// The byte range of an entry's content in the archive.
+  func range(of name: String) -> Range<Int>? { entries[name] }
+
+  /// Reads the records of the format, never outside the buffer.
+  private struct Reader {
+    let bytes: UnsafeRawBufferPointer
+    let path: String
+
+    struct Entry {
+      let name: String
+      let headerOffset: Int
+      let byteCount: Int
+      let checksum: UInt32
+    }
+
+    func malformed(_ detail: String) -> CheckpointError {
+      CheckpointError(path: path, .malformed(format: ZipArchive.format, detail: detail))
+    }
+
+    func unsupported(_ detail: String) -> CheckpointError {
+      CheckpointError(path: path, .unsupported(detail: detail))
+    }
+
+    func value<Value: FixedWidthInteger>(_ offset: Int, _ type: Value.Type) throws(CheckpointError) -> Value {
+      guard offset >= 0, offset <= bytes.count - MemoryLayout<Value>.size else {
+        throw malformed("a record at byte \(offset) runs past the end of \(bytes.count) bytes; the file is cut short")
+      }
+      return bytes.littleEndian(at: offset, as: type)
+    }
+
+    /// Where the central directory lies.
+    func directoryRange() throws(CheckpointError) -> Range<Int> {
+      let recordCount = 22
+      guard bytes.count >= recordCount else { throw malformed("\(bytes.count) bytes are too short") }
+      // The record is the last thing in the file but for a comment of at most 64 KiB.
+      var end = bytes.count - recordCount
+      let first = max(0, end - 0xFFFF)
+      while try value(end, UInt32.self) != 0x0605_4B50 {
+        guard end > first else { throw malformed("no end-of-directory record; the file is cut short") }
+        end -= 1
+      }
+      var count = UInt64(try value(end + 12, UInt32.self))
+      var start = UInt64(try value(end + 16, UInt32.self))
+      var limit = end
+      if end >= 20, try value(end - 20, UInt32.self) == 0x0706_4B50 {
+        // Zip64: a locator points at a record with 64-bit fields.
+        let record = Int(exactly: try value(end - 20 + 8, UInt64.self)) ?? -1
+        guard record >= 0, record <= end - 20 - 56, try value(record, UInt32.self) == 0x0606_4B50 else {
+          throw malformed("the zip64 end-of-directory record is missing")
+        }
+        count = try value(record + 40, UInt64.self)
+        start = try value(record + 48, UInt64.self)
+        limit = record
+      }
+      guard start <= UInt64(limit), count <= UInt64(limit) - start else {
+        throw malformed("the directory lies outside the file; the file is cut short")
+      }
+      return Int(start)..<Int(start + count)
+    }
+
+    /// The directory entry at `position`, which moves on to the next.
+    func entry(at position: inout Int, limit: Int) throws(CheckpointError) -> Entry {
+      guard position <= limit - 46, try value(position, UInt32.self) == 0x0201_4B50 else {
+        throw malformed("the directory is damaged at byte \(position)")
+      }
+      let nameStart = position + 46
+      let nameEnd = nameStart + Int(try value(position + 28, UInt16.self))
+      let extraEnd = nameEnd + Int(try value(position + 30, UInt16.self))
+      let entryEnd = extraEnd + Int(try value(position + 32, UInt16.self))
+      guard entryEnd <= limit else { throw malformed("the directory is damaged at byte \(position)") }
+      guard let name = String(validating: bytes[nameStart..<nameEnd], as: UTF8.self) else {
+        throw malformed("an entry's name is not UTF-8")
+      }
+      guard try value(position + 8, UInt16.self) & 1 == 0 else { throw unsupported("the encrypted entry '\(name)'") }
+      guard try value(position + 10, UInt16.self) == 0 else { throw unsupported("the compressed entry '\(name)'") }
+      var fields = [
+        UInt64(try value(position + 24, UInt32.self)), UInt64(try value(position + 20, UInt32.self)),
+        UInt64(try value(position + 42, UInt32.self)),
+      ]
+      try widen(&fields, extra: nameEnd..<extraEnd)
+      guard fields[0] == fields[1] else { throw malformed("entry '\(name)' has two lengths") }
+      guard let byteCount = Int(exactly: fields[0]), let headerOffset = Int(exactly: fields[2]) else {
+        throw malformed("entry '\(name)' lies outside the file")
+      }
+      let checksum = try value(position + 16, UInt32.self)
+      position = entryEnd
+      return Entry(name: name, headerOffset: headerOffset, byteCount: byteCount, checksum: checksum)
+    }
+
+    /// Replaces the fields that are too large for 32 bits (all ones) by those of the zip64 extra field, in order:
+    /// length, stored length, header offset.
+    private func widen(_ fields: inout [UInt64], extra: Range<Int>) throws(CheckpointError) {
+      var position = extra.lowerBound
+      while position + 4 <= extra.upperBound {
+        let identifier = try value(position, UInt16.self)
+        let end = position + 4 + Int(try value(position + 2, UInt16.self))
+        guard end <= extra.upperBound else { throw malformed("an extra field at byte \(position) is damaged") }
+        if identifier == 1 {
+          var next = position + 4
+          for index in fields.indices where fields[index] == 0xFFFF_FFFF {
+            guard next + 8 <= end else { throw malformed("the zip64 field at byte \(position) is too short") }
+            fields[index] = try value(next, UInt64.self)
+            next += 8
+          }
+        }
+        position = end
+      }
+    }
+
+    /// Where the content of an entry lies, behind its local header.
+    func dataRange(of entry: Entry) throws(CheckpointError) -> Range<Int> {
+      let header = entry.headerOffset
+      guard header <= bytes.count - 30, try value(header, UInt32.self) == 0x0403_4B50 else {
+        throw malformed("entry '\(entry.name)' has no header at byte \(header)")
+      }
+      let start = header + 30 + Int(try value(header + 26, UInt16.self)) + Int(try value(header + 28, UInt16.self))
+      guard start <= bytes.count, entry.byteCount <= bytes.count - start else {
+        throw malformed("entry '\(entry.name)' runs past the end; the file is cut short")
+      }
+      return start..<start + entry.byteCount
+    }
+  }
+}
+
+/// The CRC-32 of zip files (polynomial 0x04C11DB7, reflected).
+func crc32(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
+  crcTables.withUnsafeBufferPointer { tables in
+    var crc: UInt32 = 0xFFFF_FFFF
+    var position = 0
+    // Eight bytes per round: table k holds the effect of a byte that k more bytes follow.
+    while position + 8 <= bytes.count {
+      let block = bytes.littleEndian(at: position, as: UInt64.self) ^ UInt64(crc)
+      crc = 0
+      for byte in 0..<8 { crc ^= tables[(7 - byte) * 256 + Int(block >> (8 * UInt64(byte)) & 0xFF)] }
+      position += 8
+    }
+    while position < bytes.count {
+      crc = crc >> 8 ^ tables[Int((crc ^ UInt32(bytes[position])) & 0xFF)]
+      position += 1
+    }
+    return ~crc
+  }
+}
+
+private let crcTables: [UInt32] = {
+  var tables = [UInt32](repeating: 0, count: 8 * 256)
+  for index in 0..<256 {
+    var crc = UInt32(index)
+    for _ in 0..<8 { crc = crc >> 1 ^ (crc & 1 == 1 ? 0xEDB8_8320 : 0) }
+    tables[index] = crc
+  }
+  for index in 256..<8 * 256 { tables[index] = tables[index - 256] >> 8 ^ tables[Int(tables[index - 256] & 0xFF)] }
+  return tables
+}()
