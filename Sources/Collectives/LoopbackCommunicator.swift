@@ -35,7 +35,7 @@ public final class LoopbackCommunicator: Communicator {
   public func allReduce<Element: Reducible>(
     _ values: UnsafeMutableBufferPointer<Element>, _ reduction: Reduction
   ) throws(CommunicationError) {
-    let peers = try exchange(values, "allReduce(\(values.count) × \(Element.self), .\(reduction))", "allReduce")
+    let peers = try exchange(values, Intent.allReduce(values, reduction), "allReduce")
     // This rank alone reads and writes its shard, in the arrays of all ranks.
     let shard = ShardPlan(count: values.count, shardCount: worldSize)[rank]
     let result = reduce(shard, of: peers, into: values, reduction)
@@ -49,7 +49,7 @@ public final class LoopbackCommunicator: Communicator {
   ) throws(CommunicationError) {
     requireValid(ranges: ranges, elementCount: values.count, worldSize: worldSize, operation: "reduceScatter")
     let peers = try exchange(
-      values, "reduceScatter(\(values.count) × \(Element.self), \(ranges), .\(reduction))", "reduceScatter")
+      values, Intent.reduceScatter(values, ranges, reduction), "reduceScatter")
     _ = reduce(ranges[rank], of: peers, into: values, reduction)
     try meeting.synchronize(operation: "reduceScatter", rank: rank)
   }
@@ -59,7 +59,7 @@ public final class LoopbackCommunicator: Communicator {
     _ values: UnsafeMutableBufferPointer<Element>, ranges: [Range<Int>]
   ) throws(CommunicationError) {
     requireValid(ranges: ranges, elementCount: values.count, worldSize: worldSize, operation: "allGather")
-    let peers = try exchange(values, "allGather(\(values.count) × \(Element.self), \(ranges))", "allGather")
+    let peers = try exchange(values, Intent.allGather(values, ranges), "allGather")
     for peer in peers where peer.baseAddress != values.baseAddress { copy(ranges[rank], from: values, to: peer) }
     try meeting.synchronize(operation: "allGather", rank: rank)
   }
@@ -69,7 +69,7 @@ public final class LoopbackCommunicator: Communicator {
     var bytes = bytes
     return try bytes.withUnsafeMutableBufferPointer { (buffer) throws(CommunicationError) in
       let note = LoopbackMeeting.Note(
-        intent: "allGather(bytes:)", memory: UnsafeMutableRawPointer(buffer.baseAddress), byteCount: buffer.count)
+        intent: Intent.allGatherBytes, memory: UnsafeMutableRawPointer(buffer.baseAddress), byteCount: buffer.count)
       let notes = try meeting.exchange(note, operation: "allGather(bytes:)", rank: rank)
       let all = notes.map { Array(UnsafeRawBufferPointer(start: $0.memory, count: $0.byteCount)) }
       try meeting.synchronize(operation: "allGather(bytes:)", rank: rank)
@@ -81,7 +81,7 @@ public final class LoopbackCommunicator: Communicator {
   public func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int) throws(CommunicationError) {
     require((0..<worldSize).contains(root), "broadcast: root \(root) in a world of \(worldSize)")
     let note = LoopbackMeeting.Note(
-      intent: "broadcast(\(bytes.count) bytes, from: \(root))", memory: bytes.baseAddress, byteCount: bytes.count)
+      intent: Intent.broadcast(bytes, root), memory: bytes.baseAddress, byteCount: bytes.count)
     let notes = try meeting.exchange(note, operation: "broadcast", rank: rank)
     if rank != root, let source = notes[root].memory, let target = bytes.baseAddress {
       target.copyMemory(from: source, byteCount: bytes.count)
@@ -92,7 +92,7 @@ public final class LoopbackCommunicator: Communicator {
   /// Returns when every rank has called it.
   public func barrier() throws(CommunicationError) {
     _ = try meeting.exchange(
-      LoopbackMeeting.Note(intent: "barrier", memory: nil, byteCount: 0), operation: "barrier", rank: rank)
+      LoopbackMeeting.Note(intent: Intent.barrier, memory: nil, byteCount: 0), operation: "barrier", rank: rank)
   }
 
   /// Makes an independent communicator of the same ranks, for one other thread each.

@@ -49,6 +49,34 @@ struct FailureTests {
       (error as? CommunicationError)?.reason == "rank 0 called barrier where rank 1 called allReduce(1 × Float, .sum)")
   }
 
+  @Test func theSequenceCheckNamesTheRanksThatDiffer() throws {
+    let reasons = try LoopbackWorld.run(worldSize: 3) { base in
+      let communicator = SequenceCheckedCommunicator(base)
+      let sum = try communicator.allReduce(Float(2), .sum)
+      #expect(sum == 6)
+      let error = caught {
+        _ = try communicator.allReduce(Float(1), communicator.rank == 1 ? .max : .sum)
+      }
+      // The ranks have found out before the operation, so they are still in step.
+      try base.barrier()
+      return (error as? CommunicationError)?.reason
+    }
+    let expected = "the ranks differ: allReduce(1 × Float, .sum) on rank 0, 2; allReduce(1 × Float, .max) on rank 1"
+    for reason in reasons { #expect(reason == expected) }
+  }
+
+  @Test func theSequenceCheckEndsAfterTheGivenNumberOfCalls() {
+    let error = caught {
+      _ = try LoopbackWorld.run(worldSize: 2) { base in
+        let communicator = SequenceCheckedCommunicator(base, checkedCallCount: 1)
+        try communicator.barrier()
+        if communicator.rank == 0 { try communicator.barrier() } else { _ = try communicator.allGather(bytes: []) }
+      }
+    }
+    // The loopback finds the difference, not the check.
+    #expect((error as? CommunicationError)?.reason == "rank 0 called barrier where rank 1 called allGather(bytes:)")
+  }
+
   @Test func aLocalErrorStopsAllRanksAlikeAndIsReportedOnce() throws {
     let failures = try LoopbackWorld.run(worldSize: 4, ranksPerNode: 2) { communicator in
       let error = caught {
