@@ -13,6 +13,8 @@ final class LoopbackMeeting: @unchecked Sendable {
   let worldSize: Int
   private let condition = NSCondition()
   private var notes: [Note?]
+  /// The notes of the last meeting, kept from those who are already on their way to the next one.
+  private var completeNotes: [Note] = []
   private var departure: String?
   private(set) var firstLeaver: Int?
   private var arrivedCount = 0
@@ -69,6 +71,7 @@ final class LoopbackMeeting: @unchecked Sendable {
     arrivedCount += 1
     if arrivedCount == worldSize {
       arrivedCount = 0
+      completeNotes = notes.compactMap { $0 }
       generation += 1
       condition.broadcast()
     }
@@ -76,7 +79,7 @@ final class LoopbackMeeting: @unchecked Sendable {
       if let departure { throw CommunicationError(operation: operation, rank: rank, reason: departure) }
       condition.wait()
     }
-    // A rank can only leave its next note after this rank has come to the next meeting, so these are the right ones.
-    return notes.compactMap { $0 }
+    // The next meeting is complete only when this rank has come to it, so these are still the right ones.
+    return completeNotes
   }
 }

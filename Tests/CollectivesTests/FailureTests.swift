@@ -65,6 +65,17 @@ struct FailureTests {
     for reason in reasons { #expect(reason == expected) }
   }
 
+  @Test func ranksThatRunAheadDoNotConfuseTheOthers() throws {
+    // A barrier lets the first rank that wakes leave its next note before the others have read this one.
+    let sums = try LoopbackWorld.run(worldSize: 4) { communicator in
+      try (0..<500).map { index in
+        try communicator.barrier()
+        return try communicator.allReduce(Int64(index), .sum)
+      }
+    }
+    for sum in sums { #expect(sum == (0..<500).map { Int64($0 * 4) }) }
+  }
+
   @Test func theSequenceCheckEndsAfterTheGivenNumberOfCalls() {
     let error = caught {
       _ = try LoopbackWorld.run(worldSize: 2) { base in

@@ -17,6 +17,7 @@ func checkCollectives(_ communicator: any Communicator, _ arguments: [String]) t
     try checkReductions(communicator, count: count, nodeSize: worldSize)
   }
   try checkBytes(communicator)
+  try checkManySmallCalls(communicator)
   try expect(try allReduceIsCorrect(on: communicator, count: 12_345), "allReduceIsCorrect finds an error")
   try checkDuplicate(communicator)
 }
@@ -32,6 +33,37 @@ func checkNodes(_ communicator: any Communicator, _ arguments: [String]) throws 
   let expectedCount = (world.worldSize + nodeSize - 1) / nodeSize
   try expect(divided.nodeCount == expectedCount, "\(divided.nodeCount) nodes instead of \(expectedCount)")
   for count in [0, 1, 17, 40_001, 600_007] { try checkReductions(divided, count: count, nodeSize: nodeSize) }
+  try checkManySmallCalls(divided)
+  try checkTraffic(divided)
+}
+
+/// Between nodes an all-reduce must send no more than a reduce-scatter and an all-gather of the nodes need.
+private func checkTraffic(_ communicator: MPICommunicator) throws {
+  let count = 100_003
+  var values = [Float](repeating: 1, count: count)
+  let before = communicator.sentByteCount
+  try communicator.allReduce(&values, .mean)
+  let sent = try communicator.allReduce(Int64(communicator.sentByteCount - before), .sum)
+  let minimum = 2 * (communicator.nodeCount - 1) * count * MemoryLayout<Float>.stride
+  try expect(sent == minimum, "\(sent) bytes sent between nodes instead of \(minimum)")
+}
+
+/// Calls of all kinds in close succession, with ranks that are late in turn: none may see the memory of another call.
+private func checkManySmallCalls(_ communicator: any Communicator) throws {
+  let (rank, worldSize) = (communicator.rank, communicator.worldSize)
+  for round in 0..<100 {
+    if round % worldSize == rank { usleep(200) }
+    let gathered = try communicator.allGather(Int64(round * 100 + rank))
+    try compare(gathered, (0..<worldSize).map { Int64(round * 100 + $0) }, "round \(round): allGather")
+    let again = try communicator.allGather(Double(round * 100 - rank))
+    try compare(again, (0..<worldSize).map { Double(round * 100 - $0) }, "round \(round): second allGather")
+    var values = (0..<worldSize).map { Float($0 + round) }
+    let ranges = (0..<worldSize).map { $0..<$0 + 1 }
+    try values.withUnsafeMutableBufferPointer { try communicator.reduceScatter($0, ranges: ranges, .mean) }
+    try expect(values[rank] == Float(rank + round), "round \(round): reduceScatter gave \(values[rank])")
+    let largest = try communicator.allReduce(Int64(rank + round), .max)
+    try expect(largest == Int64(worldSize - 1 + round), "round \(round): allReduce gave \(largest)")
+  }
 }
 
 /// Reductions, scatters and gathers of `count` elements.
