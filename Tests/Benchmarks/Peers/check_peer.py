@@ -6,6 +6,16 @@ import sys
 import torch
 
 import fixtures
+from generator_peer import (
+    Generator,
+    GeneratorConfig,
+    decay_groups,
+    factorized_loss,
+    greedy,
+    kept_by_top_k,
+    kept_by_top_p,
+    merged_mask,
+)
 from tokenizer_peer import (
     Tokenizer,
     TokenizerConfig,
@@ -152,15 +162,132 @@ def check_tokenizer_trajectory(fixture: fixtures.Fixture, dtype: torch.dtype):
     check_final_weights(report, fixture, model, average)
 
 
-CHECKS = {"tokenizer": check_tokenizer, "trajectory_tokenizer": check_tokenizer_trajectory}
+def load_generator(fixture: fixtures.Fixture, dtype: torch.dtype, **changes) -> Generator:
+    torch.set_default_dtype(dtype)
+    known = {k: v for k, v in fixture.config.items() if k in GeneratorConfig.__dataclass_fields__}
+    model = Generator(GeneratorConfig(**known, **changes)).to(dtype)
+    model.load_state_dict({k: v.to(dtype) for k, v in fixture.group("weights.").items()})
+    return model
+
+
+def check_logits_and_gradients(report: Report, fixture: fixtures.Fixture, model: Generator, logits: tuple, pre, post):
+    losses = factorized_loss(logits, pre, post)
+    sum(losses).backward()
+    reference = fixture.json("losses")
+    report.tensor("logits pre", logits[0], fixture["output.logits_pre"])
+    report.tensor("logits post", logits[1], fixture["output.logits_post"])
+    report.scalar("loss pre", losses[0], reference["pre"])
+    report.scalar("loss post", losses[1], reference["post"])
+    report.gradients({name: p.grad for name, p in model.named_parameters()}, fixture.group("grads."))
+
+
+def check_generator(fixture: fixtures.Fixture, dtype: torch.dtype):
+    report = Report(f"{fixture.path.name} ({dtype})")
+    model = load_generator(fixture, dtype)
+    pre, post = fixture["input.pre"].long(), fixture["input.post"].long()
+    labels = fixture["input.class"].long()
+    report.tensor("rotary table", model.rotary, fixture["output.freqs_cis"])
+    check_logits_and_gradients(report, fixture, model, model(pre, post, labels), pre, post)
+    drawn = model.sample(labels, (1.0, 1.0), greedy)
+    report.equal("greedy pre", drawn[0], fixture["output.greedy_pre"])
+    report.equal("greedy post", drawn[1], fixture["output.greedy_post"])
+    logits = fixture["input.filter_logits"]
+    report.equal("top-k 5", kept_by_top_k(logits, 5), fixture["output.filter_topk5"])
+    report.equal("top-p 0.8", kept_by_top_p(logits, 0.8), fixture["output.filter_topp80"])
+
+
+def check_merged_generator(fixture: fixtures.Fixture, dtype: torch.dtype):
+    report = Report(f"{fixture.path.name} ({dtype})")
+    model = load_generator(fixture, dtype)
+    pre, post = fixture["input.pre"].long(), fixture["input.post"].long()
+    labels, keep = fixture["input.class"].long(), fixture["input.keep_index"].long()
+    representative, window = fixture["input.representative"].long(), fixture.config["window"]
+    report.equal("mask", merged_mask(representative, window), fixture["output.mask"])
+    logits = model.forward_merged(pre, post, labels, keep, representative, window)
+    check_logits_and_gradients(report, fixture, model, logits, pre, post)
+    for other in fixture.config["windows"]:
+        logits = model.forward_merged(pre, post, labels, keep, representative, other)
+        report.tensor(f"window {other} pre", logits[0], fixture[f"output.window{other}.logits_pre"])
+        report.tensor(f"window {other} post", logits[1], fixture[f"output.window{other}.logits_post"])
+
+    # Greedy decoding without a cache: the whole sequence again for every token.
+    batch, length = pre.shape
+    pre, post = torch.zeros_like(pre), torch.zeros_like(post)
+    representative = torch.arange(length).repeat(batch, 1)
+    for i in range(length):
+        with torch.no_grad():
+            logits = model.forward_merged(pre, post, labels, keep, representative, window)
+            pre[:, i] = logits[0][:, i].argmax(-1)
+            logits = model.forward_merged(pre, post, labels, keep, representative, window)
+            post[:, i] = logits[1][:, i].argmax(-1)
+        same = (pre[:, :i] == pre[:, i : i + 1]) & (post[:, :i] == post[:, i : i + 1])
+        for b in range(batch):
+            representative[b, i] = same[b].nonzero()[0, 0] if same[b].any() else i
+    report.equal("greedy pre", pre, fixture["output.greedy_pre"])
+    report.equal("greedy post", post, fixture["output.greedy_post"])
+    report.equal("greedy representative", representative, fixture["output.greedy_representative"])
+    # One more column, so that the last token has a row too.
+    longer = torch.cat([representative, torch.full((batch, 1), length)], dim=1)
+    entries = merged_mask(longer, window)[:, 2:].sum(-1)
+    report.equal("cache entries", entries, fixture["output.greedy_cache_entries"])
+
+
+def check_random_order_generator(fixture: fixtures.Fixture, dtype: torch.dtype):
+    report = Report(f"{fixture.path.name} ({dtype})")
+    model = load_generator(fixture, dtype, random_order=True)
+    pre, post = fixture["input.pre"].long(), fixture["input.post"].long()
+    logits = model.forward_random_order(pre, post, fixture["input.class"].long(), fixture["input.cells"].long())
+    check_logits_and_gradients(report, fixture, model, logits, pre, post)
+
+
+def check_generator_trajectory(fixture: fixtures.Fixture, dtype: torch.dtype):
+    report = Report(f"{fixture.path.name} ({dtype})")
+    model, settings = load_generator(fixture, dtype), fixture.config
+    optimizer = torch.optim.AdamW(
+        decay_groups(model, settings["weight_decay"]),
+        lr=settings["learning_rate"],
+        betas=settings["betas"],
+        eps=settings["eps"],
+    )
+    batch, length = settings["batch"], settings["grid"] ** 2
+    first, second = (2**bits for bits in settings["factorized_bits"])
+
+    def drawn(key: str, columns: int) -> torch.Tensor:
+        return torch.from_numpy(fixtures.uniform(key, batch * columns).reshape(batch, columns))
+
+    for step, reference in enumerate(fixture.json("losses")):
+        pre = (drawn(f"pre-{step}", length) * first).floor().long()
+        post = (drawn(f"post-{step}", length).square() * second).floor().long()
+        labels = (drawn(f"class-{step}", 1) * (settings["class_num"] + 1)).floor().long()
+        losses = factorized_loss(model(pre, post, labels), pre, post)
+        optimizer.zero_grad(set_to_none=True)
+        sum(losses).backward()
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), settings["clip_norm"])
+        optimizer.step()
+        report.scalar(f"step {step} pre", losses[0], reference["pre"])
+        report.scalar(f"step {step} post", losses[1], reference["post"])
+        report.scalar(f"step {step} gradient norm", norm, reference["gradient_norm"])
+    check_final_weights(report, fixture, model, None)
+
+
+CHECKS = {
+    "tokenizer": check_tokenizer,
+    "trajectory_tokenizer": check_tokenizer_trajectory,
+    "ar": check_generator,
+    "merge_ar": check_merged_generator,
+    "random_order": check_random_order_generator,
+    "trajectory_generator": check_generator_trajectory,
+}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--single", action="store_true", help="compute in float32 (trajectories are chaotic there)")
+    parser.add_argument("--kind", choices=sorted(CHECKS), action="append", help="only fixtures of this kind")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    for kind, check in CHECKS.items():
+    for kind in arguments.kind or CHECKS:
+        check = CHECKS[kind]
         for fixture in fixtures.every(kind):
             check(fixture, torch.float32 if arguments.single else torch.float64)
     return 1 if Report.failed else 0

@@ -73,6 +73,6 @@ def by_rule(key: str, shape: tuple[int, ...], salt: str = "") -> np.ndarray:
         return (2 * u - 1) * np.sqrt(6 / np.prod(shape[1:]))
     if key.endswith("running_var"):
         return 1 + 0.5 * u
-    if key.endswith("running_mean") or key.endswith(".bias"):
+    if key.endswith(("running_mean", ".bias")):
         return 0.1 * (2 * u - 1)
     return 1 + 0.1 * (2 * u - 1)

@@ -11,8 +11,8 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 
 def parser(description: str, batch: int, settings: list[str]) -> argparse.ArgumentParser:
@@ -26,6 +26,28 @@ def parser(description: str, batch: int, settings: list[str]) -> argparse.Argume
     result.add_argument("--json", action="store_true", help="one line of JSON instead of a sentence")
     result.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     return result
+
+
+def add_generator_sizes(options: argparse.ArgumentParser) -> None:
+    """Options for the sizes of a generator, by default the published 12 x 768 one."""
+    options.add_argument("--layers", type=int, default=12)
+    options.add_argument("--factorized-layers", type=int, default=2)
+    options.add_argument("--width", type=int, default=768)
+    options.add_argument("--heads", type=int, default=12)
+    options.add_argument("--bits", type=int, nargs=2, default=[6, 12], help="bits of the two factors of a code")
+    options.add_argument("--grid", type=int, default=16, help="tokens a side")
+
+
+def generator_sizes(arguments: argparse.Namespace) -> dict:
+    """The chosen sizes under the names of ``GeneratorConfig``."""
+    return {
+        "spatial_n_layer": arguments.layers,
+        "factorized_n_layer": arguments.factorized_layers,
+        "dim": arguments.width,
+        "n_head": arguments.heads,
+        "factorized_bits": arguments.bits,
+        "grid": arguments.grid,
+    }
 
 
 def peak_bytes() -> int:
@@ -69,7 +91,7 @@ def run(name: str, arguments: argparse.Namespace, settings: list[str], work: Cal
     for setting in chosen:
         command = [sys.executable, sys.argv[0], *options, "--child", "--setting", setting]
         environment = {**os.environ, "OMP_NUM_THREADS": str(arguments.threads)}
-        child = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
+        child = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
         if child.returncode != 0:
             sys.exit(f"{name}: setting {setting} failed with exit status {child.returncode}")
         outcomes.append(json.loads(child.stdout.splitlines()[-1]))

@@ -44,12 +44,11 @@ class TokenizerConfig:
 
 
 PUBLISHED = {
-    "g-d32": dict(ch=32, ch_mult=[1, 2, 4, 8]),
-    "g-d64": dict(ch=64, ch_mult=[1, 2, 4, 8]),
-    "gr-d32": dict(ch=32),
-    "gr-d64": dict(ch=64),
-    "gr-d96": dict(ch=96),
-    "small64": dict(ch=32, ch_mult=[1, 2, 4, 4], z_channels=12, num_res_blocks=2, num_att_blocks=6, num_heads=4),
+    "g-d32": {"ch": 32, "ch_mult": [1, 2, 4, 8]},
+    "g-d64": {"ch": 64, "ch_mult": [1, 2, 4, 8]},
+    "gr-d32": {"ch": 32},
+    "gr-d64": {"ch": 64},
+    "gr-d96": {"ch": 96},
 }
 
 
