@@ -53,7 +53,7 @@ let package = Package(
     // Tests: one folder per room; RankChecks are programs that the tests start under mpirun.
     .target(name: "TestSupport", dependencies: ["Checkpointing"], path: "Tests/TestSupport"),
     .testTarget(name: "CollectivesTests", dependencies: ["Collectives"]),
-    .testTarget(name: "DataLoadingTests", dependencies: ["DataLoading"]),
+    .testTarget(name: "DataLoadingTests", dependencies: ["DataLoading"], exclude: ["Fixtures"]),
     .testTarget(name: "CheckpointingTests", dependencies: ["Checkpointing"], exclude: ["Fixtures"]),
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"]),
     .testTarget(name: "KernelsTests", dependencies: ["Kernels"], swiftSettings: numericSwift),

@@ -37,7 +37,7 @@ public struct KeyedRandom: Sendable {
   /// A number in `0..<bound`, each as likely as the others to within 2⁻³².
   public mutating func integer(below bound: Int) -> Int {
     require(bound > 0 && bound <= 1 << 32, "KeyedRandom: bound \(bound) is not in 1...2³²")
-    return Int((next() >> 32) &* UInt64(bound) >> 32)
+    return Int(((next() >> 32) * UInt64(bound)) >> 32)
   }
 
   /// A number in [0, 1).
