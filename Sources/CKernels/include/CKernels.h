@@ -2,6 +2,8 @@
 /// Nothing here allocates per call or knows shapes beyond counts and strides.
 #pragma once
 #include "blas_runtime.h"
+#include "depthwise.h"
 #include "elementwise.h"
+#include "im2col.h"
 #include "optimizer.h"
 #include "thread_pool.h"
