@@ -1,0 +1,144 @@
+import Foundation
+import Kernels
+import Tensors
+import Testing
+
+struct AttentionTests {
+  /// Samples, heads, head size, queries, keys: the direct path and the blocked one, ragged blocks, one of each.
+  static let shapes = [
+    (2, 3, 5, 2, 2), (1, 2, 64, 1, 19), (2, 2, 8, 13, 7), (2, 2, 16, 33, 33), (1, 3, 12, 150, 40),
+    (1, 1, 48, 9, 300), (1, 2, 32, 290, 290),
+  ]
+
+  static func mask(_ name: String, samples: Int, queries: Int, keys: Int) -> AttentionMask {
+    switch name {
+    case "causal": .causal
+    case "prefix": .prefix((0..<samples).map { max(1, keys - 1 - $0) })
+    case "shared table": .table(KeyVisibility(queries: queries, keys: keys) { ($1 * 7 + $2 * 5) % 3 != 0 })
+    case "table per sample":
+      .table(KeyVisibility(samples: samples, queries: queries, keys: keys) { $1 != 1 && ($0 + $1 + 2 * $2) % 4 != 0 })
+    default: .none
+    }
+  }
+
+  @Test(arguments: shapes, ["none", "causal", "prefix", "shared table", "table per sample"])
+  func attentionMatchesItsDefinition(shape: (Int, Int, Int, Int, Int), mask name: String) {
+    let (samples, heads, size, queries, keys) = shape
+    let mask = Self.mask(name, samples: samples, queries: queries, keys: keys)
+    let width = heads * size
+    let inputs = randomTensors(
+      [samples, queries, width], [samples, keys, width], [samples, keys, width], [samples, keys], in: -2...2)
+    for logSizes in [nil, inputs[3]] {
+      let y = attention(
+        query: inputs[0], key: inputs[1], value: inputs[2], heads: heads, logSizes: logSizes, mask: mask)
+      let expected = referenceAttention(inputs[0], inputs[1], inputs[2], heads: heads, logSizes: logSizes, mask: mask)
+      #expect(y.shape == [samples, queries, width])
+      #expect(largestDifference(y.values, expected) < 3e-6)
+    }
+  }
+
+  @Test(arguments: shapes, ["none", "causal", "table per sample"])
+  func attentionGradients(shape: (Int, Int, Int, Int, Int), mask name: String) {
+    let (samples, heads, size, queries, keys) = shape
+    let mask = Self.mask(name, samples: samples, queries: queries, keys: keys)
+    let width = heads * size
+    let inputs = randomTensors([samples, queries, width], [samples, keys, width], [samples, keys, width])
+    let logSizes = randomTensors([samples, keys], seed: 9)[0]
+    expectGradient(
+      of: { attention(query: $0[0], key: $0[1], value: $0[2], heads: heads, logSizes: logSizes, mask: mask) },
+      at: inputs)
+  }
+
+  @Test(arguments: [2, 40])
+  func fusedAndSeparateOperandsAgree(length: Int) {
+    let (heads, width) = (2, 12)
+    let qkv = randomTensors([3, length, 3 * width])[0]
+    let parts = (0..<3).map { part in
+      Tensor(
+        (0..<3 * length).flatMap { row in (0..<width).map { qkv.values[(row * 3 + part) * width + $0] } },
+        shape: [3, length, width])
+    }
+    let fused = attention(qkv: qkv, heads: heads, mask: .causal)
+    let separate = attention(query: parts[0], key: parts[1], value: parts[2], heads: heads, mask: .causal)
+    #expect(largestDifference(fused.values, separate.values.map(Double.init)) < 1e-6)
+    expectGradient(of: { attention(qkv: $0[0], heads: heads, mask: .causal) }, at: [qkv])
+    // Keys that are their own values, and a second use of the same leaf.
+    expectGradient(
+      of: { attention(query: $0[0], key: $0[1], value: $0[1], heads: heads) + $0[0] },
+      at: [
+        parts[0], parts[1],
+      ])
+  }
+
+  @Test(arguments: [2, 40])
+  func rowsThatSeeNothingGiveZerosAndNoGradient(length: Int) {
+    let mask = AttentionMask.table(KeyVisibility(queries: length, keys: length) { _, query, _ in query != 1 })
+    let qkv = randomTensors([1, length, 24])[0].trackingGradient
+    let y = attention(qkv: qkv, heads: 2, mask: mask)
+    #expect(y.values[8..<16].allSatisfy { $0 == 0 })
+    #expect(y.values[0..<8].contains { $0 != 0 })
+    y.backward(from: Tensor(repeating: 1, shape: y.shape))
+    #expect(qkv.gradient.values[24..<32].allSatisfy { $0 == 0 })
+    #expect(qkv.gradient.values.allSatisfy { $0.isFinite })
+  }
+
+  @Test(arguments: [3, 33])
+  func largeLogitsStayFinite(length: Int) {
+    let x = Tensor(randomTensors([1, length, 24])[0].values.map { 300 * $0 }, shape: [1, length, 24])
+    let leaf = x.trackingGradient
+    let y = attention(qkv: leaf, heads: 2)
+    y.backward(from: y)
+    #expect(y.values.allSatisfy { abs($0) <= 300 })
+    #expect(leaf.gradient.values.allSatisfy { $0.isFinite })
+  }
+
+  @Test func logSizesCountAKeyThatOften() {
+    // A key of size 3 attracts as much as three equal keys.
+    let inputs = randomTensors([1, 4, 8], [1, 3, 8], [1, 3, 8])
+    func repeated(_ x: Tensor) -> Tensor { gatherTokens(x, [0, 1, 1, 1, 2]) }
+    let merged = attention(
+      query: inputs[0], key: inputs[1], value: inputs[2], heads: 2, logSizes: Tensor([0, log(3), 0], shape: [1, 3]))
+    let full = attention(query: inputs[0], key: repeated(inputs[1]), value: repeated(inputs[2]), heads: 2)
+    #expect(largestDifference(merged.values, full.values.map(Double.init)) < 1e-6)
+  }
+}
+
+/// Attention by its definition in float64.
+private func referenceAttention(
+  _ query: Tensor, _ key: Tensor, _ value: Tensor, heads: Int, logSizes: Tensor?, mask: AttentionMask
+) -> [Double] {
+  let (samples, queries, keys, width) = (query.shape[0], query.shape[1], key.shape[1], query.channels)
+  let size = width / heads
+  let (q, k, v, sizes) = (query.values, key.values, value.values, logSizes?.values)
+  func isVisible(_ b: Int, _ i: Int, _ j: Int) -> Bool {
+    switch mask {
+    case .none: true
+    case .causal: j <= i + keys - queries
+    case .prefix(let counts): j < counts[b]
+    case .table(let table): table.isVisible(sample: b, query: i, key: j)
+    }
+  }
+  var y = [Double](repeating: 0, count: query.count)
+  for b in 0..<samples {
+    for h in 0..<heads {
+      for i in 0..<queries {
+        let seen = (0..<keys).filter { isVisible(b, i, $0) }
+        let logits = seen.map { j in
+          (0..<size).reduce(0.0) {
+            $0 + Double(q[(b * queries + i) * width + h * size + $1])
+              * Double(k[(b * keys + j) * width + h * size + $1])
+          } / Double(size).squareRoot() + Double(sizes?[b * keys + j] ?? 0)
+        }
+        let weights = logits.map { exp($0 - (logits.max() ?? 0)) }
+        let sum = weights.reduce(0, +)
+        for (j, weight) in zip(seen, weights) {
+          for c in 0..<size {
+            y[(b * queries + i) * width + h * size + c] +=
+              weight / sum * Double(v[(b * keys + j) * width + h * size + c])
+          }
+        }
+      }
+    }
+  }
+  return y
+}
