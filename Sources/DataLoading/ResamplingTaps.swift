@@ -1,5 +1,4 @@
 import CImageCodecs
-import Foundation
 
 /// Which inputs make up each output of a one-dimensional resize, and with which weights.
 ///
@@ -10,10 +9,10 @@ struct ResamplingTaps {
   /// The inputs that are read at all.
   let inputRange: Range<Int>
   /// Per output: its first input, counted from `inputRange.lowerBound`.
-  private var starts: [Int32] = []
-  private var counts: [Int32] = []
+  private var starts: [Int32]
+  private var counts: [Int32]
   /// `stride` weights per output, with `CODEC_FRACTION_BITS` fraction bits.
-  private var weights: [Int32] = []
+  private var weights: [Int32]
   private let stride: Int
 
   /// - Parameters:
@@ -27,28 +26,38 @@ struct ResamplingTaps {
     let shrink = 1 / stretch
     let support = 2 * stretch
     stride = Int(support.rounded(.up)) * 2 + 1
-    var absoluteStarts: [Int] = []
-    for output in isReversed ? Array(window.reversed()) : Array(window) {
+    starts = Array(repeating: 0, count: window.count)
+    counts = starts
+    weights = Array(repeating: 0, count: window.count * stride)
+
+    // One kernel's worth of scratch: this runs for every image, and small allocations would cost more than the sums.
+    var kernel = [Double](repeating: 0, count: stride)
+    var lowest = inputCount
+    var highest = 0
+    for (index, output) in window.enumerated() {
       let center = (Double(output) + 0.5) * scale
       let first = max(Int(center - support + 0.5), 0)
-      let end = min(Int(center + support + 0.5), inputCount)
-      let kernel = (first..<end).map { bicubic((Double($0) - center + 0.5) * shrink) }
-      let sum = kernel.reduce(0, +)
-      var fixed = kernel.map { weight in
-        Int32((weight / sum * Double(1 << CODEC_FRACTION_BITS)).rounded(.toNearestOrAwayFromZero))
+      let count = min(Int(center + support + 0.5), inputCount) - first
+      var sum = 0.0
+      for tap in 0..<count {
+        kernel[tap] = bicubic((Double(first + tap) - center + 0.5) * shrink)
+        sum += kernel[tap]
       }
       // Where nothing is resized only one weight is left: dropping the zeros makes that a copy.
-      let leadingZeros = fixed.prefix { $0 == 0 }.count
-      fixed.removeFirst(leadingZeros)
-      while fixed.last == 0 { fixed.removeLast() }
-      absoluteStarts.append(first + leadingZeros)
-      counts.append(Int32(fixed.count))
-      weights += fixed + Array(repeating: 0, count: stride - fixed.count)
+      let fixed = { (tap: Int) in fixedPoint(kernel[tap] / sum) }
+      var used = 0..<count
+      while let tap = used.first, fixed(tap) == 0 { used.removeFirst() }
+      while let tap = used.last, fixed(tap) == 0 { used.removeLast() }
+
+      let place = isReversed ? window.count - 1 - index : index
+      starts[place] = Int32(first + used.lowerBound)
+      counts[place] = Int32(used.count)
+      for tap in used { weights[place * stride + tap - used.lowerBound] = fixed(tap) }
+      lowest = min(lowest, first + used.lowerBound)
+      highest = max(highest, first + used.upperBound)
     }
-    let ends = zip(absoluteStarts, counts).map { $0 + Int($1) }
-    let lowest = absoluteStarts.min() ?? 0
-    inputRange = lowest..<(ends.max() ?? 0)
-    starts = absoluteStarts.map { Int32($0 - lowest) }
+    inputRange = lowest..<highest
+    for index in starts.indices { starts[index] -= Int32(lowest) }
   }
 
   /// Lends the arrays to a codec function.
@@ -64,6 +73,12 @@ struct ResamplingTaps {
       }
     }
   }
+}
+
+private func fixedPoint(_ weight: Double) -> Int32 {
+  // Half away from zero, as Pillow rounds; `rounded()` would be a call for each weight.
+  let scaled = weight * Double(1 << CODEC_FRACTION_BITS)
+  return Int32(scaled < 0 ? scaled - 0.5 : scaled + 0.5)
 }
 
 private func bicubic(_ x: Double) -> Double {

@@ -55,6 +55,15 @@ struct CodecTests {
     }
   }
 
+  @Test func aJPEGWithAHoleBeforeItsEndIsRefused() throws {
+    let bytes = try madeUpPicture(width: 64, height: 64).encodedAsJPEG(quality: 90)
+    for length in [20, 100, 500] {
+      #expect(throws: DataError.self, "\(length) bytes missing") {
+        try PixelImage(decoding: bytes.dropLast(length + 2) + [0xFF, 0xD9], name: "hole")
+      }
+    }
+  }
+
   @Test func aPNGCutAnywhereIsRefused() throws {
     let bytes = try contents(ofFixture: "codec-interlaced-rgba.png")
     for length in 0..<bytes.count {
