@@ -73,7 +73,10 @@ def merge_schedule(total: int, blocks: int) -> list[int]:
         return [0] * blocks
     r = min(range(total + 1), key=lambda r: abs(sum(schedule(r)) - total))
     counts = schedule(r)
-    counts[0] += total - sum(counts)
+    remainder = total - sum(counts)
+    for index in range(blocks):
+        # The first block absorbs the remainder; only where that would leave it negative do the next ones help.
+        counts[index], remainder = max(0, counts[index] + remainder), min(0, counts[index] + remainder)
     return counts
 
 

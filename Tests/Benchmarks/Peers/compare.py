@@ -1,0 +1,130 @@
+"""Runs our benchmarks and the PyTorch peers by turns (A B A B) and prints the ratios of their medians.
+
+Both sides are commands that take the same options and print one JSON line with ``seconds`` (a list) and ``peak_bytes``:
+ours as ``OURS NAME --batch N --threads N --warmup N --repeat N --json``, the peer as ``bench_*.py`` with the same options.
+Every turn is a process of its own, bound to the same processors. Needs nothing but the standard library; without
+``--peer-python`` the peer's columns stay empty.
+
+Options after ``--`` go to both sides, for instance ``compare.py --ours PROGRAM tokenizer-step -- --resolution 64``.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+PEERS = {
+    "tokenizer-step": "bench_tokenizer_step.py",
+    "lfq": "bench_lfq.py",
+    "generator-step": "bench_generator_step.py",
+    "generator-sample": "bench_generator_sample.py",
+}
+
+
+class Side:
+    """One of the two competitors in one benchmark, and what its turns gave."""
+
+    def __init__(self, command: list[str], threads: int):
+        self.command, self.threads = command, threads
+        self.seconds: list[float] = []
+        self.peak_bytes = 0
+        self.setting = None
+
+    def turn(self, warmup: int, repeat: int) -> None:
+        """One process: ``warmup`` repetitions that do not count and ``repeat`` that do."""
+        processors = set(sorted(os.sched_getaffinity(0))[: self.threads])
+        command = [*self.command, "--threads", str(self.threads), "--warmup", str(warmup), "--repeat", str(repeat)]
+        if self.setting is not None:
+            command += ["--setting", self.setting]
+        child = subprocess.run(
+            [*command, "--json"],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+            preexec_fn=lambda: os.sched_setaffinity(0, processors),
+        )
+        if child.returncode != 0:
+            sys.exit(f"bench: exit status {child.returncode} from {' '.join(command)}")
+        report = json.loads(child.stdout.splitlines()[-1])
+        self.seconds += report["seconds"]
+        self.peak_bytes = max(self.peak_bytes, report["peak_bytes"])
+        self.setting = report.get("setting")
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.seconds)
+
+    @property
+    def spread(self) -> list[float]:
+        return [min(self.seconds), max(self.seconds)]
+
+
+def compare(name: str, arguments: argparse.Namespace, extra: list[str]) -> dict:
+    """The result of one benchmark; the peer's first turn also finds its fastest setting."""
+    ours = Side([*arguments.ours.split(), name, *extra], arguments.threads)
+    peer = None
+    if arguments.peer_python:
+        script = Path(__file__).resolve().parent / PEERS[name]
+        peer = Side([arguments.peer_python, str(script), *extra], arguments.threads)
+    for turn in range(arguments.rounds):
+        print(f"bench: {name}, round {turn + 1} of {arguments.rounds}", file=sys.stderr)
+        ours.turn(arguments.warmup, arguments.repeat)
+        if peer is not None:
+            peer.turn(arguments.warmup, arguments.repeat)
+    result = {"name": name, "ratio": None, "ours_s": ours.median, "peer_s": None}
+    result |= {"ours_peak_bytes": ours.peak_bytes, "peer_peak_bytes": None, "ours_spread_s": ours.spread}
+    if peer is not None:
+        result |= {"ratio": peer.median / ours.median, "peer_s": peer.median, "peer_peak_bytes": peer.peak_bytes}
+        result |= {"peer_spread_s": peer.spread, "peer_setting": peer.setting}
+    return result
+
+
+def table(results: list[dict]) -> str:
+    def seconds(median: float | None, spread: list[float] | None) -> str:
+        return "-" if median is None else f"{median:.3f} ({spread[0]:.3f} to {spread[1]:.3f})"
+
+    def gigabytes(count: int | None) -> str:
+        return "-" if count is None else f"{count / 1e9:.2f}"
+
+    rows = [["", "ratio", "ours, s", "peer, s", "ours, GB", "peer, GB"]]
+    for result in results:
+        rows.append(
+            [
+                result["name"],
+                "-" if result["ratio"] is None else f"{result['ratio']:.2f}",
+                seconds(result["ours_s"], result["ours_spread_s"]),
+                seconds(result["peer_s"], result.get("peer_spread_s")),
+                gigabytes(result["ours_peak_bytes"]),
+                gigabytes(result["peer_peak_bytes"]),
+            ]
+        )
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
+
+
+def main() -> None:
+    own, extra = sys.argv[1:], []
+    if "--" in own:
+        own, extra = own[: own.index("--")], own[own.index("--") + 1 :]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(PEERS)}; default: all")
+    parser.add_argument("--ours", required=True, help="the command that runs our side")
+    parser.add_argument("--peer-python", help="python of the environment that make-venv makes")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each side")
+    parser.add_argument("--warmup", type=int, default=1, help="repetitions per turn that do not count")
+    parser.add_argument("--repeat", type=int, default=1, help="repetitions per turn that count")
+    parser.add_argument("--json", action="store_true", help="JSON on stdout instead of a table")
+    arguments = parser.parse_args(own)
+    unknown = [name for name in arguments.names if name not in PEERS]
+    if unknown:
+        parser.error(f"no benchmark called {', '.join(unknown)}; there are {', '.join(PEERS)}")
+    results = [compare(name, arguments, extra) for name in arguments.names or PEERS]
+    print(json.dumps({"results": results}) if arguments.json else table(results))
+
+
+if __name__ == "__main__":
+    main()
