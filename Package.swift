@@ -65,6 +65,6 @@ let package = Package(
     .executableTarget(
       name: "rank-checks", dependencies: ["MPI", "Collectives", "Training"], path: "Tests/RankChecks",
       swiftSettings: numericSwift),
-    .testTarget(name: "RankTests", dependencies: ["rank-checks", "mergevq"]),
+    .testTarget(name: "RankTests", dependencies: ["rank-checks", "mergevq", "Checkpointing"]),
   ]
 )

@@ -182,3 +182,16 @@ public func difference(
     kernels_difference($0.count, factor, a + start, b + start, dX + start, accumulating ? 1 : 0)
   }
 }
+
+/// `dot` without threads, for callers that run inside a parallel loop.
+public func dotOnThisThread(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, count: Int) -> Double {
+  kernels_dot(count, a, b)
+}
+
+/// `scale` without threads, for callers that run inside a parallel loop.
+public func scaleOnThisThread(
+  _ x: UnsafePointer<Float>, by factor: Float, into y: UnsafeMutablePointer<Float>, count: Int,
+  accumulating: Bool = false
+) {
+  kernels_scale(count, factor, x, y, accumulating ? 1 : 0)
+}

@@ -36,6 +36,33 @@ extension Tensor {
     }
   }
 
+  /// Channels `range` of every position.
+  ///
+  /// - Returns: Shape `[..., range.count]`.
+  public func channels(_ range: Range<Int>) -> Tensor {
+    require(range.upperBound <= channels, "channels: \(range) of \(shape)")
+    let (rows, width, part) = (rows, channels, range.count)
+    let y = Tensor(uninitialized: shape.dropLast() + [part])
+    parallelChunks(rows, of: 256) { chunk in
+      for row in chunk {
+        (y.pointer + row * part).update(from: pointer + row * width + range.lowerBound, count: part)
+      }
+    }
+    let xNode = node
+    return y.recording("channels", from: [self]) { dY in
+      xNode?.accumulate { dX, accumulating in
+        if !accumulating { fill(dX.pointer, count: dX.count, with: 0) }
+        parallelChunks(rows, of: 256) { chunk in
+          for row in chunk {
+            scaleOnThisThread(
+              dY.pointer + row * part, by: 1, into: dX.pointer + row * width + range.lowerBound, count: part,
+              accumulating: true)
+          }
+        }
+      }
+    }
+  }
+
   /// One learned token put in front of every sample's tokens.
   ///
   /// - Parameter token: `C` values, of any shape.

@@ -16,6 +16,7 @@ enum RankChecks {
     "agree": failCollectivelyOnOneRank,
     "wait": waitForever,
     "rates": printRates,
+    "train": trainTokenizer,
   ]
 
   static func main() {

@@ -66,6 +66,7 @@ struct BasicOperationTests {
   }
 
   @Test func tokenShapingGradients() {
+    expectGradient(of: { $0[0].channels(1..<3) * $0[0].channels(2..<4) }, at: randomTensors([2, 3, 5]))
     expectGradient(of: { repeated($0[0], count: 3) }, at: randomTensors([1, 4, 5]))
     expectGradient(of: { batchedProduct($0[0], $0[1]) }, at: randomTensors([2, 4, 5], [2, 3, 5]))
     expectGradient(of: { $0[0].prepending($0[1]).tokens(0..<3) }, at: randomTensors([2, 4, 5], [1, 1, 5]))

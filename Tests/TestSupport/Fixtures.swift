@@ -47,6 +47,9 @@ public struct Fixture: CustomTestStringConvertible, Sendable {
 public struct FixtureError: Error, CustomStringConvertible {
   /// What is wrong with which file.
   public let description: String
+
+  /// An error with its text.
+  public init(description: String) { self.description = description }
 }
 
 /// The package's folder.

@@ -14,9 +14,7 @@ public struct DataConfig: ConfigSection {
   public var validation: String?
   /// Validation stops after this many images; nil uses all.
   public var validationImages: Int?
-  /// Side of the square images the model sees, in pixels.
-  public var resolution = 256
-  /// The shorter side is scaled to this many pixels before the crop; nil means to `resolution`.
+  /// The shorter side is scaled to this many pixels before the crop; nil means to the model's resolution.
   public var resize: Int?
   /// The crop of training images; validation always takes the middle.
   public var crop = Crop.random
@@ -34,10 +32,7 @@ public struct DataConfig: ConfigSection {
 
   /// Checks sizes and shares. Whether paths exist is for the loader to say.
   public func validate() throws(ConfigError) {
-    try check(resolution > 0, "resolution", "is \(resolution); it must be at least 1 pixel")
-    try check(
-      resize ?? resolution >= resolution, "resize",
-      "is \(resize ?? 0), smaller than the crop of \(resolution) pixels that 'data.resolution' asks for")
+    try check(resize ?? 1 > 0, "resize", "is \(resize ?? 0); it must be at least 1 pixel")
     try check(validationImages ?? 1 > 0, "validationImages", "is \(validationImages ?? 0); it must be at least 1")
     try check(loaderThreads ?? 1 > 0, "loaderThreads", "is \(loaderThreads ?? 0); it must be at least 1, or null")
     try check(prefetchBatches > 0, "prefetchBatches", "is \(prefetchBatches); it must be at least 1")

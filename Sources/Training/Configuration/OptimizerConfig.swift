@@ -18,7 +18,7 @@ public struct OptimizerConfig: ConfigSection {
   /// Decay of the moving average of the weights that validation uses.
   public var emaDecay = 0.999
   /// Whether the average forgets faster in its first steps.
-  public var emaWarmup = true
+  public var emaWarmup = false
   /// The course of the learning rate.
   public var schedule = ScheduleConfig()
 

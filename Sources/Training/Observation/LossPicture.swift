@@ -1,0 +1,30 @@
+import DataLoading
+import Evaluation
+
+/// The curves of a run, from its metrics.
+public struct LossPicture {
+  private let plot: LinePlot
+
+  /// One panel per value of the training records, validation values beside the training values of the same name.
+  public init(records: [MetricsRecord], title: String) {
+    let shown: [(name: String, title: String)] = [
+      ("loss", "loss"), ("l1", "mean absolute error"), ("psnr", "validation PSNR, dB"),
+      ("sampleEntropy", "entropy per token, nats"), ("batchEntropy", "entropy of the batch, nats"),
+      ("commitment", "commitment"), ("source", "source recovery, nats"), ("sourceAccuracy", "sources predicted right"),
+      ("codesUsed", "share of codes used"), ("gradientNorm", "gradient norm"), ("imagesPerSecond", "images per second"),
+    ]
+    let panels = shown.compactMap { name, title -> LinePlot.Panel? in
+      let series = [(MetricsRecord.Kind.train, "training"), (.validation, "validation")].compactMap { kind, label in
+        let points = records.filter { $0.kind == kind }.compactMap { record in
+          record.values[name].map { SIMD2(Double(record.step), $0) }
+        }
+        return points.isEmpty ? nil : LinePlot.Series(label, points: points)
+      }
+      return series.isEmpty ? nil : LinePlot.Panel(title: title, series: series)
+    }
+    plot = LinePlot(title: title, panels: panels, horizontalLabel: "step")
+  }
+
+  /// Draws the curves and writes them as a PNG.
+  public func writePNG(to path: String) throws { try plot.image().writePNG(to: path) }
+}
