@@ -15,11 +15,21 @@ struct RunDirectoryTests {
     }
   }
 
+  @Test func missingParentsAreMadeAndAnExistingFolderIsFine() throws {
+    try withTemporaryFolder { folder in
+      let run = RunDirectory(path: folder + "/a//b/c/")
+      try run.create()
+      try run.create()
+      #expect(FileManager.default.fileExists(atPath: folder + "/a/b/c"))
+    }
+  }
+
   @Test func aFolderThatCannotBeMadeIsNamedWithTheReason() throws {
     try withTemporaryFolder { folder in
       try "".write(toFile: folder + "/file", atomically: false, encoding: .utf8)
       let error = #expect(throws: RunDirectoryError.self) { try RunDirectory(path: folder + "/file/run").create() }
-      #expect(error?.description.contains("/file/run: mkdir failed: ") == true)
+      #expect(error?.path == folder + "/file/run")
+      #expect(error?.reason == .system(operation: "mkdir \(folder)/file", code: EEXIST))
     }
   }
 }

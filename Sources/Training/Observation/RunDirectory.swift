@@ -18,11 +18,17 @@ public struct RunDirectory: Sendable, Equatable {
   /// Creates the folder and its missing parents. Called by one rank.
   /// - Throws: `RunDirectoryError` with the system's reason.
   public func create() throws(RunDirectoryError) {
-    do {
-      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    } catch {
-      let code = ((error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError)?.code ?? Int(EIO)
-      throw RunDirectoryError(path: path, .system(operation: "mkdir", code: Int32(code)))
+    // Not through Foundation, whose errors do not always carry the system's reason.
+    let absolute = path.hasPrefix("/")
+    var parent = ""
+    for (index, part) in path.split(separator: "/").enumerated() {
+      parent += (index > 0 || absolute ? "/" : "") + part
+      guard mkdir(parent, 0o755) != 0 else { continue }
+      let code = errno
+      var status = stat()
+      guard stat(parent, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
+        throw RunDirectoryError(path: path, .system(operation: "mkdir \(parent)", code: code))
+      }
     }
   }
 
