@@ -65,6 +65,9 @@ let package = Package(
     .executableTarget(
       name: "rank-checks", dependencies: ["MPI", "Collectives", "Training"], path: "Tests/RankChecks",
       swiftSettings: numericSwift),
+    .executableTarget(
+      name: "benchmarks", dependencies: ["Tokenizer", "Layers", "Tensors", "Kernels", "Optimizers"],
+      path: "Tests/Benchmarks/Program", swiftSettings: numericSwift),
     .testTarget(name: "RankTests", dependencies: ["rank-checks", "mergevq", "Checkpointing"]),
   ]
 )

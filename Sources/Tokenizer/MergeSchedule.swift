@@ -25,10 +25,13 @@ public enum MergeSchedule {
   /// Merges per block on the way from `positions` tokens (and the class token) to `keep`.
   ///
   /// No block merges more than half of its tokens: where the schedule asks for more, more than `keep` tokens are left.
+  /// Where few merges are spread over many blocks, the first block's remainder is negative; the next ones make up for it.
   public static func merges(keep: Int, of positions: Int, blocks: Int) -> [Int] {
     var tokens = positions + 1
+    var surplus = 0
     return merges(total: positions - keep, blocks: blocks).map { wanted in
-      let merged = max(0, min(wanted, (tokens - 1) / 2))
+      let merged = max(0, min(wanted + surplus, (tokens - 1) / 2))
+      surplus = min(0, wanted + surplus)
       tokens -= merged
       return merged
     }

@@ -45,7 +45,7 @@ extension RankTests {
         run: {steps: 6, logEvery: 1, validateEvery: 0, checkpointEvery: 3, keepLast: 2}
         data: {train: "drawn:20,resolution=16,seed=3", flip: true}
         batch: {global: 8}
-        optimizer: {learningRate: 1.0e-3, clipNorm: 1.0, emaDecay: 0.9}
+        optimizer: {learningRate: 1.0e-4, clipNorm: 1.0, emaDecay: 0.9}
         """
     }
 
