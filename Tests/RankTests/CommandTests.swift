@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 /// The program as a user starts it. What it says, it says once, however many ranks there are.
@@ -21,5 +22,60 @@ struct CommandTests {
     let outcome = try MPIRun.run("mergevq", ["doctor", "--help"], rankCount: 2)
     #expect(outcome.occurrences(of: "USAGE: mergevq doctor") == 1, "\(outcome)")
     #expect(outcome.status == 0)
+  }
+
+  @Test func anUnknownKeyIsRefusedOnceWithTheNearestOne() throws {
+    let outcome = try train(["--dry-run", "--set", "optimiser.learningRate=1"], rankCount: 3)
+    #expect(outcome.occurrences(of: "did you mean 'optimizer'?") == 1, "\(outcome)")
+    #expect(outcome.status == 64)
+  }
+
+  @Test func aBatchThatTheRanksDoNotDivideIsRefusedOnce() throws {
+    let outcome = try train(["--set", "batch.global=7"], rankCount: 2)
+    #expect(outcome.occurrences(of: "mergevq: 'batch.global' is 7") == 1, "\(outcome)")
+    #expect(outcome.status == 64)
+  }
+
+  @Test func missingDataIsToldOnce() throws {
+    let outcome = try train(["--set", "data.train=/no/such/folder"], rankCount: 2)
+    #expect(outcome.occurrences(of: "mergevq: /no/such/folder: no such file or folder") == 1, "\(outcome)")
+    #expect(outcome.status == 65)
+  }
+
+  @Test func theDryRunShowsRecipeParametersAndMemoryOnce() throws {
+    let outcome = try train(["--dry-run"], rankCount: 2)
+    for text in ["name: tokenizer-tiny32\n", "\nparameters\n", "\nmemory of a rank, one of 2, "] {
+      #expect(outcome.occurrences(of: text) == 1, "\(outcome)")
+    }
+    #expect(outcome.status == 0)
+  }
+
+  @Test func aTokenizerIsTrainedStoppedResumedAndShown() throws {
+    let folder = FileManager.default.temporaryDirectory.appending(component: "command-\(UUID().uuidString)")
+    defer { do { try FileManager.default.removeItem(at: folder) } catch { print("\(folder.path) is left behind") } }
+    let settings = [
+      "run.directory=\(folder.path)", "run.steps=4", "run.logEvery=1", "batch.global=4",
+      "data.train=drawn:16,resolution=32,seed=1", "data.validation=drawn:4,resolution=32,seed=2",
+    ].flatMap { ["--set", $0] }
+    let first = try train(settings + ["--stop-after", "2"], rankCount: 2)
+    #expect(first.status == 0, "\(first)")
+    let second = try train(settings, rankCount: 1)
+    #expect(second.status == 0, "\(second)")
+    #expect(second.occurrences(of: "after step 2\n") == 1, "\(second)")
+    #expect(second.occurrences(of: "step 4/4 | ") == 1, "\(second)")
+
+    let picture = folder.appending(component: "grid.png").path
+    let shown = try MPIRun.run(
+      "mergevq",
+      ["tokenizer", "reconstruct", "--checkpoint", folder.path, "--images", "drawn:3,resolution=32,seed=3"]
+        + ["--output", picture], rankCount: 1)
+    #expect(shown.status == 0, "\(shown)")
+    #expect(FileManager.default.fileExists(atPath: picture))
+  }
+
+  private func train(_ arguments: [String], rankCount: Int) throws -> MPIRun.Outcome {
+    let recipe = URL(filePath: #filePath).deletingLastPathComponent()
+      .appending(path: "../../Launch/recipes/tokenizer-tiny32.yaml").standardized.path
+    return try MPIRun.run("mergevq", ["tokenizer", "train", recipe] + arguments, rankCount: rankCount)
   }
 }

@@ -170,7 +170,7 @@ struct RecipeResolutionTests {
 
   @Test func aMissingFileIsNamed() {
     let error = configError { _ = try SampleRecipe.resolve(path: "no/such.yaml") }
-    #expect(error?.origin == "no/such.yaml")
+    #expect(error?.description == "the recipe no/such.yaml: open failed: No such file or directory (errno 2)")
   }
 
   @Test func differencesListWhatChanged() throws {
@@ -195,7 +195,8 @@ struct TokenizerRecipeTests {
 
   @Test(arguments: [
     "batch.global=0", "optimizer.betas=[0.9]", "optimizer.schedule.shape=drops", "optimizer.schedule.dropEpochs=[3]",
-    "data.resize=64", "run.logEvery=0", "data.badImageShare=2", "loss.entropyTemperature=0", "name=a/b",
+    "data.resize=64", "model.codeBits=40", "model.encoderHeads=7", "run.logEvery=0", "data.badImageShare=2",
+    "loss.entropyTemperature=0", "name=a/b",
   ])
   func valuesThatCannotWorkAreRefusedWhereTheyAreWritten(override: String) {
     let error = configError {
@@ -203,6 +204,18 @@ struct TokenizerRecipeTests {
     }
     #expect(error != nil)
     if override != "optimizer.schedule.shape=drops" { #expect(error?.origin == "--set \(override)") }
+  }
+
+  @Test func everyRecipeOfTheRepositoryResolvesUnderItsOwnName() throws {
+    let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+      .appendingPathComponent("../../Launch/recipes").standardized.path
+    let files = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasPrefix("tokenizer-") }
+    #expect(files.count >= 7)
+    for file in files {
+      let recipe = try TokenizerRecipe.resolve(path: "\(folder)/\(file)")
+      #expect(recipe.name + ".yaml" == file)
+      #expect(try TokenizerRecipe.resolve(yaml: recipe.resolvedYAML(), named: "resolved") == recipe)
+    }
   }
 
   @Test func theGlobalBatchIsDividedAmongRanksAndRounds() throws {

@@ -11,13 +11,8 @@ extension Recipe {
   ///   - overrides: `a.b=value` each, the value in YAML: `batch.global=8`, `optimizer.betas=[0.9, 0.95]`.
   /// - Throws: `ConfigError` naming the key, where it is written and what would be right.
   public static func resolve(path: String?, overrides: [String] = []) throws(ConfigError) -> Self {
-    let text: String?
-    do {
-      text = try path.map { try String(contentsOfFile: $0, encoding: .utf8) }
-    } catch {
-      throw ConfigError(origin: path, problem: "the recipe cannot be read: \(error.localizedDescription)")
-    }
-    return try resolve(yaml: text ?? "", named: path ?? "defaults", overrides: overrides)
+    guard let path else { return try resolve(yaml: "", named: "defaults", overrides: overrides) }
+    return try resolve(yaml: text(ofRecipe: path), named: path, overrides: overrides)
   }
 
   /// Resolves a recipe from its text; `name` stands for the file in messages.
@@ -104,6 +99,17 @@ extension ConfigNode {
     case .section(let entries):
       "{" + entries.map { "\($0.key): \($0.value.flowText)" }.joined(separator: ", ") + "}"
     }
+  }
+}
+
+private func text(ofRecipe path: String) throws(ConfigError) -> String {
+  let file = open(path, O_RDONLY | O_CLOEXEC)
+  defer { if file >= 0 { close(file) } }
+  do throws(RunDirectoryError) {
+    guard file >= 0 else { throw .system("open", path) }
+    return String(decoding: try readFully(file, path: path), as: UTF8.self)
+  } catch {
+    throw ConfigError(problem: "the recipe \(error)")
   }
 }
 

@@ -40,8 +40,9 @@ public struct RankFacts: Codable, Sendable, Equatable {
   /// What is wrong with the image codecs; nil if PNG and JPEG survive a round trip.
   public var codecTrouble: String?
 
-  /// The facts of every rank, by rank. Collective.
+  /// The facts of every rank, by rank, with the threads it would train with. Collective.
   public static func gather(on communicator: any Communicator) throws -> [RankFacts] {
+    try RankThreads.configure(nil, communicator: communicator)
     let own = try communicator.collectively("examining the host") {
       try JSONEncoder().encode(gather(rank: communicator.rank, host: communicator.hostName))
     }
