@@ -32,7 +32,7 @@ struct Benchmarks {
   }
 
   /// Every benchmark: makes its work ready and returns what one repetition does.
-  static let all: [String: (Options) throws -> () throws -> Void] = [
+  static let all: [String: @Sendable (Options) throws -> () throws -> Void] = [
     "tokenizer-step": tokenizerStep,
     "lfq": lookupFreeQuantization,
   ]
@@ -88,7 +88,7 @@ struct Benchmarks {
   /// The process's largest resident set so far, in bytes.
   private static func peakBytes() -> Int {
     var usage = rusage()
-    getrusage(RUSAGE_SELF, &usage)
+    getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
     return usage.ru_maxrss * 1024
   }
 }
