@@ -6,7 +6,13 @@ public func convolution(
   _ x: UnsafeMutablePointer<Float>, weight: UnsafeMutablePointer<Float>, bias: UnsafePointer<Float>?,
   into y: UnsafeMutablePointer<Float>, _ shape: ConvolutionShape, algorithm: ConvolutionAlgorithm = .automatic
 ) {
-  convolutionByColumns(x, weight: weight, bias: bias, into: y, shape)
+  guard let tile = shape.winogradTile(algorithm) else {
+    return convolutionByColumns(x, weight: weight, bias: bias, into: y, shape)
+  }
+  let winograd = WinogradConvolution(
+    tile: tile, batch: shape.batch, height: shape.height, width: shape.width, inputs: shape.inputChannels,
+    outputs: shape.outputChannels, transposed: false)
+  winograd.run(x, weight: weight, bias: bias, into: y, accumulating: false)
 }
 
 /// The gradient with respect to the input: `dX (+)= Σ dY·weight` over every window that saw the pixel.
@@ -14,7 +20,13 @@ public func convolutionInputGradient(
   _ dY: UnsafeMutablePointer<Float>, weight: UnsafeMutablePointer<Float>, into dX: UnsafeMutablePointer<Float>,
   _ shape: ConvolutionShape, accumulating: Bool, algorithm: ConvolutionAlgorithm = .automatic
 ) {
-  inputGradientByColumns(dY, weight: weight, into: dX, shape, accumulating: accumulating)
+  guard let tile = shape.winogradTile(algorithm) else {
+    return inputGradientByColumns(dY, weight: weight, into: dX, shape, accumulating: accumulating)
+  }
+  let winograd = WinogradConvolution(
+    tile: tile, batch: shape.batch, height: shape.height, width: shape.width, inputs: shape.outputChannels,
+    outputs: shape.inputChannels, transposed: true)
+  winograd.run(dY, weight: weight, bias: nil, into: dX, accumulating: accumulating)
 }
 
 /// The gradient with respect to the weights: `dW[a, b, c, o] (+)= Σ x·dY` over all windows.
@@ -22,5 +34,28 @@ public func convolutionWeightGradient(
   _ x: UnsafeMutablePointer<Float>, _ dY: UnsafeMutablePointer<Float>, into dW: UnsafeMutablePointer<Float>,
   _ shape: ConvolutionShape, accumulating: Bool, algorithm: ConvolutionAlgorithm = .automatic
 ) {
-  weightGradientByColumns(x, dY, into: dW, shape, accumulating: accumulating)
+  guard let tile = shape.winogradTile(algorithm) else {
+    return weightGradientByColumns(x, dY, into: dW, shape, accumulating: accumulating)
+  }
+  let winograd = WinogradWeightGradient(
+    tile: tile, batch: shape.batch, height: shape.height, width: shape.width, inputs: shape.inputChannels,
+    outputs: shape.outputChannels)
+  winograd.run(x, dY, into: dW, accumulating: accumulating)
+}
+
+extension ConvolutionShape {
+  /// The tile of the Winograd variant to use, or nil for matrix products over windows.
+  fileprivate func winogradTile(_ algorithm: ConvolutionAlgorithm) -> Int? {
+    guard
+      kernelHeight == 3, kernelWidth == 3, stride == 1, verticalPadding == 1, horizontalPadding == 1
+    else { return nil }
+    switch algorithm {
+    case .gemm: return nil
+    case .winograd2: return 2
+    case .winograd4: return 4
+    case .automatic:
+      // Channels are filled up to 16, and tiles to 4 × 4: where most of either would be filling, products win.
+      return min(inputChannels, outputChannels) >= 8 && min(height, width) >= 3 ? 4 : nil
+    }
+  }
 }

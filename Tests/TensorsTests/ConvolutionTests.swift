@@ -63,6 +63,44 @@ struct ConvolutionTests {
       at: given.tensors(seed: 2))
   }
 
+  /// Ragged tiles, channels below and between multiples of 16 and 64, and enough of both for every way of cutting work.
+  static let winogradCases: [Case] = [
+    Case(),
+    Case(height: 1, width: 1),
+    Case(batch: 3, height: 4, width: 8, inputs: 16, outputs: 64),
+    Case(batch: 2, height: 13, width: 9, inputs: 70, outputs: 81),
+    Case(height: 7, width: 6, inputs: 18, outputs: 512),
+    Case(height: 6, width: 5, inputs: 512, outputs: 24),
+    Case(height: 50, width: 43, inputs: 5, outputs: 33),
+    Case(batch: 2, height: 9, width: 10, inputs: 192, outputs: 128),
+    Case(height: 6, width: 6, inputs: 400, outputs: 400),
+  ]
+
+  @Test(arguments: winogradCases, [ConvolutionAlgorithm.winograd4, .winograd2])
+  func winogradMatchesTheDefinition(_ given: Case, algorithm: ConvolutionAlgorithm) {
+    let tensors = given.tensors(seed: 4)
+    let y = convolution(
+      tensors[0], weight: tensors[1], bias: tensors[2], padding: 1, algorithm: algorithm)
+    let expected = referenceConvolution(tensors[0], weight: tensors[1], bias: tensors[2], stride: 1, padding: 1)
+    #expect(relativeError(y.values, expected) < (algorithm == .winograd4 ? 2e-5 : 2e-6))
+  }
+
+  @Test(arguments: winogradCases, [ConvolutionAlgorithm.winograd4, .winograd2])
+  func winogradGradientsMatchThoseOfProducts(_ given: Case, algorithm: ConvolutionAlgorithm) {
+    // The input enters twice, so that its gradient and the weight's are added to as well as written.
+    func gradients(_ algorithm: ConvolutionAlgorithm) -> [[Float]] {
+      let leaves = given.tensors(seed: 5).map(\.trackingGradient)
+      let once = convolution(leaves[0], weight: leaves[1], bias: leaves[2], padding: 1, algorithm: algorithm)
+      let again = convolution(0.5 * leaves[0], weight: leaves[1], padding: 1, algorithm: algorithm)
+      let y = once + again
+      y.backward(from: randomTensors(y.shape, seed: 6)[0])
+      return leaves.map(\.gradient.values)
+    }
+    for (found, expected) in zip(gradients(algorithm), gradients(.gemm)) {
+      #expect(relativeError(found, expected.map(Double.init)) < (algorithm == .winograd4 ? 2e-5 : 3e-6))
+    }
+  }
+
   @Test(arguments: [1, 2])
   func gradientsAddToWhatIsThere(stride: Int) {
     // Both uses of x and of the weight add to the same buffers.
@@ -105,7 +143,7 @@ struct ConvolutionTests {
     let (target, source) = (((6 + 5) * 10 + 8) * 3 + 2, ((3 + 2) * 5 + 4) * 12 + 8)
     #expect(y.values[target] == x.values[source])
     #expect(y.values.sorted() == x.values.sorted())
-    expectGradient(of: { depthToSpace($0[0]) * depthToSpace($0[1]) }, at: [x, randomTensors([2, 3, 5, 12], seed: 2)[0]])
+    expectGradient(of: { depthToSpace($0[0]) * depthToSpace($0[1]) }, at: randomTensors([1, 3, 5, 12], [1, 3, 5, 12]))
   }
 
   @Test func layersHavePublishedShapesAndPyTorchsInitialRange() {

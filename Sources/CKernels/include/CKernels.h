@@ -11,3 +11,4 @@
 #include "quantization.h"
 #include "softmax.h"
 #include "thread_pool.h"
+#include "winograd.h"
