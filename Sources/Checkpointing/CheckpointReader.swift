@@ -51,19 +51,12 @@ public final class CheckpointReader {
   /// Everything in which a kind differs from what a model expects: keys missing, unexpected, or of another shape.
   /// - Parameter expected: The model's parameters.
   public func mismatches(ofKind kind: String, expecting expected: [String: [Int]]) -> [CheckpointError] {
-    let found = shapes(ofKind: kind)
-    return Set(expected.keys).union(found.keys).sorted().compactMap { key -> CheckpointError? in
-      switch (expected[key], found[key]) {
-      case (let expected?, let found?) where expected != found:
-        CheckpointError(path: directory, .shapeMismatch(key: key, expected: expected, found: found))
-      case (.some, nil):
-        CheckpointError(path: directory, .missingParameter(kind: kind, key: key))
-      case (nil, .some):
-        CheckpointError(path: directory, .unexpectedParameter(kind: kind, key: key))
-      default:
-        nil
-      }
-    }
+    let comparison = ParameterComparison(expected: expected, found: shapes(ofKind: kind))
+    let reasons: [CheckpointError.Reason] =
+      comparison.misshapen.map { .shapeMismatch(key: $0.key, expected: $0.expected, found: $0.found) }
+      + comparison.missing.map { .missingParameter(kind: kind, key: $0) }
+      + comparison.unexpected.map { .unexpectedParameter(kind: kind, key: $0) }
+    return reasons.map { CheckpointError(path: directory, $0) }
   }
 
   /// Reads floats of a parameter, from however many shards they lie in.

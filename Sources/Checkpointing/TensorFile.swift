@@ -49,6 +49,11 @@ extension TensorFile {
   /// The names of all tensors, sorted.
   public var names: [String] { tensors.map(\.name) }
 
+  /// The shape of every tensor by name.
+  public var shapes: [String: [Int]] {
+    Dictionary(uniqueKeysWithValues: tensors.map { ($0.name, $0.shape) })
+  }
+
   /// The shape of one tensor.
   /// - Throws: `CheckpointError` if there is no such tensor.
   public func shape(of name: String) throws(CheckpointError) -> [Int] {

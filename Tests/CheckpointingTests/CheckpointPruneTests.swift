@@ -32,6 +32,9 @@ struct CheckpointPruneTests {
   @Test func theOnlyOneStaysWhateverTheSettings() throws {
     #expect(try stepsLeft(after: [5], keeping: CheckpointRetention(last: 0)) == [5])
     #expect(try stepsLeft(after: [5], keeping: CheckpointRetention(last: -3, every: 0)) == [5])
+    var retention = CheckpointRetention(last: 2)
+    retention.last = 0
+    #expect(try stepsLeft(after: [5, 6], keeping: retention) == [6])
   }
 
   @Test func damagedCheckpointsDoNotCountAsKept() throws {
