@@ -7,6 +7,11 @@
 /// The largest of x[0..<n], −FLT_MAX for n = 0. Lanes side by side, because compilers do not reorder a float maximum.
 ALWAYS_INLINE float row_maximum(ptrdiff_t n, const float *x) {
   enum { lanes = 32 };
+  if (n < lanes) {
+    float largest = -FLT_MAX;
+    for (ptrdiff_t i = 0; i < n; i++) largest = x[i] > largest ? x[i] : largest;
+    return largest;
+  }
   float best[lanes];
   for (int k = 0; k < lanes; k++) best[k] = -FLT_MAX;
   ptrdiff_t i = 0;

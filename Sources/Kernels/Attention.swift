@@ -22,8 +22,13 @@ public struct AttentionShape: Sendable {
   /// query against a cache.
   fileprivate var isDirect: Bool { queries <= 2 || keys <= 8 }
 
-  /// Query rows per block: both score blocks stay in L2, and products keep enough rows.
-  fileprivate var rowsPerBlock: Int { min(128, max(16, (1 << 15) / max(keys, 1) / 16 * 16)) }
+  /// Query rows per block, evenly spread: the score blocks stay in L2, and products keep enough rows to pay for
+  /// their packing.
+  fileprivate var rowsPerBlock: Int {
+    let most = min(192, max(48, (1 << 16) / max(keys, 1)))
+    let blocks = (queries + most - 1) / most
+    return (queries + blocks - 1) / max(blocks, 1)
+  }
 }
 
 /// The rows of q, k, v or y: head `h` of row `r` of sample `b` starts at `b·sampleStride + r·rowStride + h·headSize`.

@@ -33,14 +33,10 @@ public func meanKeys(qkv: Tensor, heads: Int) -> Tensor {
     for row in range {
       let keys = qkv.pointer + row * qkv.channels + heads * size
       let out = result.pointer + row * size
-      var squares = 0.0
-      for channel in 0..<size {
-        var total: Float = 0
-        for head in 0..<heads { total += keys[head * size + channel] }
-        out[channel] = total / Float(heads)
-        squares += Double(out[channel]) * Double(out[channel])
+      for head in 0..<heads {
+        scale(keys + head * size, by: 1 / Float(heads), into: out, count: size, accumulating: head > 0)
       }
-      let norm = Float(squares.squareRoot())
+      let norm = Float(dot(out, out, count: size).squareRoot())
       if norm > 0 { for channel in 0..<size { out[channel] /= norm } }
     }
   }

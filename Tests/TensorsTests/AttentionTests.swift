@@ -22,18 +22,26 @@ struct AttentionTests {
   }
 
   @Test(arguments: shapes, ["none", "causal", "prefix", "shared table", "table per sample"])
-  func attentionMatchesItsDefinition(shape: (Int, Int, Int, Int, Int), mask name: String) {
+  func attentionAndItsGradientsMatchTheirDefinition(shape: (Int, Int, Int, Int, Int), mask name: String) {
     let (samples, heads, size, queries, keys) = shape
     let mask = Self.mask(name, samples: samples, queries: queries, keys: keys)
     let width = heads * size
     let inputs = randomTensors(
       [samples, queries, width], [samples, keys, width], [samples, keys, width], [samples, keys], in: -2...2)
+    let dY = randomTensors([samples, queries, width], seed: 5)[0]
     for logSizes in [nil, inputs[3]] {
+      let leaves = inputs.prefix(3).map(\.trackingGradient)
       let y = attention(
-        query: inputs[0], key: inputs[1], value: inputs[2], heads: heads, logSizes: logSizes, mask: mask)
-      let expected = referenceAttention(inputs[0], inputs[1], inputs[2], heads: heads, logSizes: logSizes, mask: mask)
+        query: leaves[0], key: leaves[1], value: leaves[2], heads: heads, logSizes: logSizes, mask: mask)
+      y.backward(from: dY)
+      let expected = AttentionReference(
+        inputs[0], inputs[1], inputs[2], dY: dY, heads: heads, logSizes: logSizes, mask: mask)
       #expect(y.shape == [samples, queries, width])
-      #expect(largestDifference(y.values, expected) < 3e-6)
+      #expect(largestDifference(y.values, expected.y) < 3e-6)
+      // Gradients of keys and values are sums over the queries.
+      #expect(largestDifference(leaves[0].gradient.values, expected.dQuery) < 5e-6)
+      #expect(largestDifference(leaves[1].gradient.values, expected.dKey) < 1e-5)
+      #expect(largestDifference(leaves[2].gradient.values, expected.dValue) < 1e-5)
     }
   }
 
@@ -103,42 +111,57 @@ struct AttentionTests {
   }
 }
 
-/// Attention by its definition in float64.
-private func referenceAttention(
-  _ query: Tensor, _ key: Tensor, _ value: Tensor, heads: Int, logSizes: Tensor?, mask: AttentionMask
-) -> [Double] {
-  let (samples, queries, keys, width) = (query.shape[0], query.shape[1], key.shape[1], query.channels)
-  let size = width / heads
-  let (q, k, v, sizes) = (query.values, key.values, value.values, logSizes?.values)
-  func isVisible(_ b: Int, _ i: Int, _ j: Int) -> Bool {
-    switch mask {
-    case .none: true
-    case .causal: j <= i + keys - queries
-    case .prefix(let counts): j < counts[b]
-    case .table(let table): table.isVisible(sample: b, query: i, key: j)
-    }
-  }
-  var y = [Double](repeating: 0, count: query.count)
-  for b in 0..<samples {
-    for h in 0..<heads {
-      for i in 0..<queries {
-        let seen = (0..<keys).filter { isVisible(b, i, $0) }
-        let logits = seen.map { j in
-          (0..<size).reduce(0.0) {
-            $0 + Double(q[(b * queries + i) * width + h * size + $1])
-              * Double(k[(b * keys + j) * width + h * size + $1])
-          } / Double(size).squareRoot() + Double(sizes?[b * keys + j] ?? 0)
-        }
-        let weights = logits.map { exp($0 - (logits.max() ?? 0)) }
-        let sum = weights.reduce(0, +)
-        for (j, weight) in zip(seen, weights) {
-          for c in 0..<size {
-            y[(b * queries + i) * width + h * size + c] +=
-              weight / sum * Double(v[(b * keys + j) * width + h * size + c])
+/// Attention and its gradients by definition in float64.
+private struct AttentionReference {
+  var y: [Double], dQuery: [Double], dKey: [Double], dValue: [Double]
+
+  init(
+    _ query: Tensor, _ key: Tensor, _ value: Tensor, dY: Tensor, heads: Int, logSizes: Tensor?, mask: AttentionMask
+  ) {
+    let (samples, queries, keys, width) = (query.shape[0], query.shape[1], key.shape[1], query.channels)
+    let size = width / heads
+    let scale = 1 / Double(size).squareRoot()
+    let (q, k, v) = (query.values.map(Double.init), key.values.map(Double.init), value.values.map(Double.init))
+    let (dOut, sizes) = (dY.values.map(Double.init), logSizes?.values.map(Double.init))
+    y = [Double](repeating: 0, count: query.count)
+    dQuery = y
+    dKey = [Double](repeating: 0, count: key.count)
+    dValue = dKey
+    for b in 0..<samples {
+      for h in 0..<heads {
+        for i in 0..<queries {
+          /// The first channel of the head in the query's row, and in a key's row.
+          let row = (b * queries + i) * width + h * size
+          func keyRow(_ j: Int) -> Int { (b * keys + j) * width + h * size }
+          func product(_ a: [Double], _ c: [Double], _ j: Int) -> Double {
+            (0..<size).reduce(0) { $0 + a[row + $1] * c[keyRow(j) + $1] }
+          }
+          let seen = (0..<keys).filter { Self.isVisible(mask, b, i, $0, offset: keys - queries) }
+          let logits = seen.map { scale * product(q, k, $0) + (sizes?[b * keys + $0] ?? 0) }
+          let weights = logits.map { exp($0 - (logits.max() ?? 0)) }
+          let p = weights.map { $0 / weights.reduce(0, +) }
+          let dP = seen.map { product(dOut, v, $0) }
+          let mean = zip(p, dP).reduce(0) { $0 + $1.0 * $1.1 }
+          for (index, j) in seen.enumerated() {
+            let dLogit = scale * p[index] * (dP[index] - mean)
+            for c in 0..<size {
+              y[row + c] += p[index] * v[keyRow(j) + c]
+              dValue[keyRow(j) + c] += p[index] * dOut[row + c]
+              dQuery[row + c] += dLogit * k[keyRow(j) + c]
+              dKey[keyRow(j) + c] += dLogit * q[row + c]
+            }
           }
         }
       }
     }
   }
-  return y
+
+  private static func isVisible(_ mask: AttentionMask, _ b: Int, _ i: Int, _ j: Int, offset: Int) -> Bool {
+    switch mask {
+    case .none: true
+    case .causal: j <= i + offset
+    case .prefix(let counts): j < counts[b]
+    case .table(let table): table.isVisible(sample: b, query: i, key: j)
+    }
+  }
 }

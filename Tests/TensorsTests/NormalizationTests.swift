@@ -1,4 +1,3 @@
-import Foundation
 import Kernels
 import Layers
 import Tensors
@@ -9,15 +8,25 @@ struct NormalizationTests {
   static let shapes = [(1, 1, 4, 2), (2, 5, 6, 6), (2, 7, 6, 3), (3, 33, 64, 32), (1, 1300, 32, 32), (2, 70, 96, 32)]
 
   @Test(arguments: shapes, [NormActivation.none, .silu])
-  func groupNormMatchesItsDefinition(shape: (Int, Int, Int, Int), activation: NormActivation) {
+  func groupNormAndItsGradientsMatchTheirDefinition(shape: (Int, Int, Int, Int), activation: NormActivation) {
     let (batch, positions, channels, groups) = shape
     let inputs = randomTensors([batch, positions, channels], [channels], [channels], in: -2...3)
+    let dY = randomTensors([batch, positions, channels], seed: 5)[0]
+    let leaves = inputs.map(\.trackingGradient)
     let y = groupNorm(
-      inputs[0], groups: groups, weight: inputs[1], bias: inputs[2], epsilon: 1e-6, activation: activation)
-    let expected = referenceGroupNorm(inputs[0], groups: groups, silu: activation == .silu) { channel, _ in
-      (Double(inputs[1].values[channel]), Double(inputs[2].values[channel]))
-    }
-    #expect(largestDifference(y.values, expected) < 5e-6)
+      leaves[0], groups: groups, weight: leaves[1], bias: leaves[2], epsilon: 1e-6, activation: activation)
+    y.backward(from: dY)
+    let (weight, bias) = (inputs[1].values, inputs[2].values)
+    let expected = NormalizationReference(
+      inputs[0], dY: dY, groups: groups, epsilon: 1e-6, silu: activation == .silu
+    ) { channel, _ in (Double(weight[channel]), Double(bias[channel])) }
+    #expect(largestDifference(y.values, expected.y) < 5e-6)
+    #expect(largestDifference(leaves[0].gradient.values, expected.dX) < 5e-6)
+    let dWeight = expected.overSamples(expected.dWeight, channels: channels)
+    let dBias = expected.overSamples(expected.dBias, channels: channels)
+    let scale = Double(batch * positions).squareRoot()
+    #expect(largestDifference(leaves[1].gradient.values, dWeight) < 2e-6 * scale)
+    #expect(largestDifference(leaves[2].gradient.values, dBias) < 2e-6 * scale)
   }
 
   @Test(arguments: shapes.dropFirst(), [NormActivation.none, .silu])
@@ -42,8 +51,8 @@ struct NormalizationTests {
     // Mean 1000, deviation 0.3: E[x²] − E[x]² in float32 would lose the variance altogether.
     let x = Tensor(randomTensors([1, 4096, 4])[0].values.map { 1000 + 0.5 * $0 }, shape: [1, 4096, 4])
     let y = groupNorm(x, groups: 2, epsilon: 1e-6)
-    let expected = referenceGroupNorm(x, groups: 2, silu: false) { _, _ in (1, 0) }
-    #expect(largestDifference(y.values, expected) < 2e-4)  // half a unit in the last place of the mean
+    let expected = NormalizationReference(x, groups: 2, epsilon: 1e-6)
+    #expect(largestDifference(y.values, expected.y) < 2e-4)  // half a unit in the last place of the mean
   }
 
   @Test func groupNormDoesNotDependOnTheNumberOfThreads() {
@@ -61,11 +70,18 @@ struct NormalizationTests {
 
   @Test func adaptiveGroupNormMatchesItsDefinitionAndGradient() {
     let inputs = randomTensors([2, 3, 3, 64], [2, 64], [2, 64])
-    let y = adaptiveGroupNorm(inputs[0], scale: inputs[1], shift: inputs[2])
-    let expected = referenceGroupNorm(inputs[0], groups: 32, silu: false) { channel, sample in
-      (Double(inputs[1].values[sample * 64 + channel]), Double(inputs[2].values[sample * 64 + channel]))
+    let dY = randomTensors([2, 3, 3, 64], seed: 5)[0]
+    let leaves = inputs.map(\.trackingGradient)
+    let y = adaptiveGroupNorm(leaves[0], scale: leaves[1], shift: leaves[2])
+    y.backward(from: dY)
+    let (scale, shift) = (inputs[1].values, inputs[2].values)
+    let expected = NormalizationReference(inputs[0], dY: dY, groups: 32, epsilon: 1e-6) { channel, sample in
+      (Double(scale[sample * 64 + channel]), Double(shift[sample * 64 + channel]))
     }
-    #expect(largestDifference(y.values, expected) < 5e-6)
+    #expect(largestDifference(y.values, expected.y) < 5e-6)
+    #expect(largestDifference(leaves[0].gradient.values, expected.dX) < 5e-6)
+    #expect(largestDifference(leaves[1].gradient.values, expected.dWeight) < 5e-6)
+    #expect(largestDifference(leaves[2].gradient.values, expected.dBias) < 5e-6)
     expectGradient(of: { adaptiveGroupNorm($0[0], scale: $0[1], shift: $0[2]) }, at: inputs)
   }
 
@@ -81,23 +97,27 @@ struct NormalizationTests {
   }
 
   @Test(arguments: [(1, 3), (5, 17), (130, 64), (3, 768)])
-  func rowNormsMatchTheirDefinitionAndGradient(rows: Int, channels: Int) {
+  func rowNormsAndTheirGradientsMatchTheirDefinition(rows: Int, channels: Int) {
     let inputs = randomTensors([rows, channels], [channels], [channels], in: -1...2)
-    let (x, weight, bias) = (inputs[0].values, inputs[1].values, inputs[2].values)
-    var (layer, rms) = ([Double](), [Double]())
-    for row in 0..<rows {
-      let values = x[row * channels..<(row + 1) * channels].map(Double.init)
-      let mean = values.reduce(0, +) / Double(channels)
-      let variance = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(channels)
-      let square = values.reduce(0) { $0 + $1 * $1 } / Double(channels)
-      for (channel, value) in values.enumerated() {
-        let (w, b) = (Double(weight[channel]), Double(bias[channel]))
-        layer.append((value - mean) / (variance + 1e-5).squareRoot() * w + b)
-        rms.append(value / (square + 1e-5).squareRoot() * w)
-      }
+    let dY = randomTensors([rows, channels], seed: 5)[0]
+    let (weight, bias) = (inputs[1].values, inputs[2].values)
+
+    for isCentred in [true, false] {
+      let leaves = inputs.map(\.trackingGradient)
+      let y =
+        isCentred
+        ? layerNorm(leaves[0], weight: leaves[1], bias: leaves[2]) : rmsNorm(leaves[0], weight: leaves[1])
+      y.backward(from: dY)
+      let expected = NormalizationReference(
+        inputs[0], dY: dY, groups: 1, epsilon: 1e-5, isCentred: isCentred
+      ) { channel, _ in (Double(weight[channel]), isCentred ? Double(bias[channel]) : 0) }
+      #expect(largestDifference(y.values, expected.y) < 2e-6)
+      #expect(largestDifference(leaves[0].gradient.values, expected.dX) < 5e-6)
+      let dWeight = expected.overSamples(expected.dWeight, channels: channels)
+      let dBias = expected.overSamples(expected.dBias, channels: channels)
+      #expect(largestDifference(leaves[1].gradient.values, dWeight) < 1e-5)
+      #expect(largestDifference(leaves[2].gradient.values, isCentred ? dBias : dBias.map { _ in 0 }) < 1e-5)
     }
-    #expect(largestDifference(layerNorm(inputs[0], weight: inputs[1], bias: inputs[2]).values, layer) < 2e-6)
-    #expect(largestDifference(rmsNorm(inputs[0], weight: inputs[1]).values, rms) < 2e-6)
     expectGradient(of: { layerNorm($0[0], weight: $0[1], bias: $0[2]) }, at: inputs)
     expectGradient(of: { rmsNorm($0[0], weight: $0[1]) }, at: [inputs[0], inputs[1]])
     let constant = inputs[0]
@@ -111,30 +131,4 @@ struct NormalizationTests {
     let x = randomTensors([2, 4, 32])[0]
     #expect(GroupNorm(channels: 32, activation: .silu)(x).values == groupNorm(x, groups: 32, activation: .silu).values)
   }
-}
-
-/// Group normalisation by its definition in float64; `affine` gives (weight, bias) of (channel, sample).
-private func referenceGroupNorm(
-  _ x: Tensor, groups: Int, silu: Bool, affine: (_ channel: Int, _ sample: Int) -> (Double, Double)
-) -> [Double] {
-  let (batch, channels) = (x.shape[0], x.channels)
-  let positions = x.rows / batch
-  let (values, width) = (x.values, channels / groups)
-  var y = [Double](repeating: 0, count: x.count)
-  for sample in 0..<batch {
-    for group in 0..<groups {
-      let indices = (0..<positions).flatMap { position in
-        (0..<width).map { (sample * positions + position) * channels + group * width + $0 }
-      }
-      let mean = indices.reduce(0) { $0 + Double(values[$1]) } / Double(indices.count)
-      let variance = indices.reduce(0) { $0 + (Double(values[$1]) - mean) * (Double(values[$1]) - mean) }
-      let deviation = (variance / Double(indices.count) + 1e-6).squareRoot()
-      for index in indices {
-        let (weight, bias) = affine(index % channels, sample)
-        let h = (Double(values[index]) - mean) / deviation * weight + bias
-        y[index] = silu ? h / (1 + exp(-h)) : h
-      }
-    }
-  }
-  return y
 }
