@@ -2,6 +2,13 @@
 
 #include "row_reductions.h"
 
+ALWAYS_INLINE int sees_nothing(ptrdiff_t n, const uint8_t *visible) {
+  if (!visible) return n == 0;
+  for (ptrdiff_t j = 0; j < n; j++)
+    if (visible[j]) return 0;
+  return 1;
+}
+
 /// One row of logits to probabilities; returns the log-sum-exp.
 ALWAYS_INLINE float softmax_row(
   ptrdiff_t n, float *restrict s, const float *restrict log_sizes, const uint8_t *restrict visible) {
@@ -11,7 +18,8 @@ ALWAYS_INLINE float softmax_row(
   if (visible)
     for (ptrdiff_t j = 0; j < n; j++) s[j] = visible[j] ? s[j] : -FLT_MAX;
   float largest = row_maximum(n, s), sum = 0;
-  if (largest == -FLT_MAX) {
+  // Logits that are all NaN have no largest either; they must stay NaN for the step to be refused.
+  if (largest == -FLT_MAX && sees_nothing(n, visible)) {
     for (ptrdiff_t j = 0; j < n; j++) s[j] = 0;
     return 0;
   }

@@ -100,6 +100,13 @@ struct AttentionTests {
     #expect(leaf.gradient.values.allSatisfy { $0.isFinite })
   }
 
+  @Test(arguments: [3, 33], ["none", "shared table"])
+  func notANumberIsNotHidden(length: Int, mask name: String) {
+    let qkv = Tensor(repeating: .nan, shape: [1, length, 24])
+    let mask = Self.mask(name, samples: 1, queries: length, keys: length)
+    #expect(attention(qkv: qkv, heads: 2, mask: mask).values.allSatisfy { $0.isNaN })
+  }
+
   @Test func logSizesCountAKeyThatOften() {
     // A key of size 3 attracts as much as three equal keys.
     let inputs = randomTensors([1, 4, 8], [1, 3, 8], [1, 3, 8])
