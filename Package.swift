@@ -35,7 +35,7 @@ let package = Package(
     .target(name: "Tensors", dependencies: ["Kernels"], swiftSettings: numericSwift),
     .target(name: "Layers", dependencies: ["Tensors"], swiftSettings: numericSwift),
     .target(name: "Tokenizer", dependencies: ["Layers", "Tensors"]),
-    .target(name: "Generator", dependencies: ["Layers", "Tensors"]),
+    .target(name: "Generator", dependencies: ["Layers", "Tensors", "Kernels"], swiftSettings: numericSwift),
     .target(name: "Optimizers", dependencies: ["Kernels", "CKernels"], swiftSettings: numericSwift),
     .target(name: "Collectives", swiftSettings: numericSwift),
     .target(name: "MPI", dependencies: ["CMPI", "Collectives"]),
