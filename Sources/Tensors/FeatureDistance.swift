@@ -44,7 +44,8 @@ public func unitNormalized(_ x: Tensor, epsilon: Float = 1e-10) -> Tensor {
           let along = norm > 0 ? product * inverse * inverse / norm : 0
           scaleOnThisThread(
             dY.pointer + start, by: inverse, into: dX.pointer + start, count: channels, accumulating: accumulating)
-          scaleOnThisThread(x.pointer + start, by: -along, into: dX.pointer + start, count: channels, accumulating: true)
+          scaleOnThisThread(
+            x.pointer + start, by: -along, into: dX.pointer + start, count: channels, accumulating: true)
         }
       }
     }

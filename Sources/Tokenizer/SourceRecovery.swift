@@ -82,7 +82,8 @@ private struct RecoveryBlock: Module {
     let width = input.channels
     let attended = proj(
       attention(
-        query: q(norm1(input)), key: keysAndValues.channels(0..<width), value: keysAndValues.channels(width..<2 * width),
+        query: q(norm1(input)), key: keysAndValues.channels(0..<width),
+        value: keysAndValues.channels(width..<2 * width),
         heads: heads))
     let x = scaledResidual(input, attended, gamma: scale1.value)
     return scaledResidual(x, mlp(norm2(x)), gamma: scale2.value)

@@ -78,9 +78,10 @@ struct BasicOperationTests {
     var random = SplitMix64(seed: 3)
     let used = Linear(inputSize: 2, outputSize: 2, using: &random)
     let unused = Linear(inputSize: 2, outputSize: 2, using: &random)
-    let arena = ParameterArena([("used", used), ("unused", unused)].flatMap { name, layer in
-      layer.parameters.map { ("\(name).\($0.name)", $0.parameter) }
-    })
+    let arena = ParameterArena(
+      [("used", used), ("unused", unused)].flatMap { name, layer in
+        layer.parameters.map { ("\(name).\($0.name)", $0.parameter) }
+      })
     for value in arena.gradients.indices { arena.gradients[value] = 9 }
     arena.startStep()
     mean(used(Tensor([1, 2], shape: [1, 2]))).backward()

@@ -1,8 +1,8 @@
 import Checkpointing
 import Foundation
 import Layers
-import TestSupport
 import Tensors
+import TestSupport
 import Testing
 import Tokenizer
 

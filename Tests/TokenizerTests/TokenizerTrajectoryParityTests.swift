@@ -1,8 +1,8 @@
 import Foundation
 import Layers
 import Optimizers
-import TestSupport
 import Tensors
+import TestSupport
 import Testing
 import Tokenizer
 

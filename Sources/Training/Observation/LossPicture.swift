@@ -22,7 +22,8 @@ public struct LossPicture {
       }
       return series.isEmpty ? nil : LinePlot.Panel(title: title, series: series)
     }
-    plot = LinePlot(title: title, panels: panels, horizontalLabel: "step")
+    let resumes = records.filter { $0.kind == .resume }.map { LinePlot.Marker(x: Double($0.step), label: "resumed") }
+    plot = LinePlot(title: title, panels: panels, horizontalLabel: "step", markers: resumes)
   }
 
   /// Draws the curves and writes them as a PNG.

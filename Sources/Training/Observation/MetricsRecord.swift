@@ -10,6 +10,8 @@ public struct MetricsRecord: Sendable, Equatable {
     case validation
     /// An epoch that ended with this step.
     case epoch
+    /// The run went on from a checkpoint of this step.
+    case resume
   }
 
   /// Optimizer steps done.

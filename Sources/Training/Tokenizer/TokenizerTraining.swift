@@ -70,10 +70,13 @@ public struct TokenizerTraining {
     let log = try communicator.collectively("opening the metrics") {
       guard isFirst else { return MetricsLog?.none }
       try directory.write(resolvedRecipe: resolved)
-      return try MetricsLog(directory, resumingAt: start)
+      let log = try MetricsLog(directory, resumingAt: start)
+      if start > 0 { try log.append(MetricsRecord(step: start, kind: .resume, values: [:])) }
+      return log
     }
-    say("\(training.count) images, \(training.classNames.count) classes; \(describe(task.model)); \(totalSteps) steps"
-      + " of \(recipe.batch.global) images on \(communicator.worldSize) ranks of \(Threads.count) threads")
+    say(
+      "\(training.count) images, \(training.classNames.count) classes; \(describe(task.model)); \(totalSteps) steps of "
+        + "\(recipe.batch.global) images on \(communicator.worldSize) ranks of \(Threads.count) threads")
 
     let loader = BatchLoader(
       dataset: training,
@@ -146,7 +149,9 @@ public struct TokenizerTraining {
       try communicator.collectively("drawing pictures") {
         guard communicator.isFirst else { return }
         let pictures = TokenizerPictures(model: task.model, view: view(recipe, isTraining: false))
-        let spread = Array(stride(from: 0, to: images.count, by: max(1, images.count / 16)).prefix(16))
+        // One more than an even spread, so that a cycle of classes does not show the same few again and again.
+        let shown = min(16, images.count)
+        let spread = (0..<shown).map { ($0 * (images.count / shown) + $0) % images.count }
         try pictures.reconstructions(of: images, at: spread, keep: recipe.model.defaultKeepCount, title: recipe.name)
           .writePNG(to: directory.path + "/reconstructions.png")
         try LossPicture(records: MetricsLog.records(of: directory), title: recipe.name).writePNG(

@@ -20,7 +20,9 @@ struct Benchmarks {
     /// A further integer option.
     func integer(_ name: String, default value: Int) throws -> Int {
       guard let text = values[name] else { return value }
-      guard let number = Int(text), number > 0 else { throw UsageError("--\(name): '\(text)' is not a positive number") }
+      guard let number = Int(text), number > 0 else {
+        throw UsageError("--\(name): '\(text)' is not a positive number")
+      }
       return number
     }
   }
