@@ -6,7 +6,7 @@ public func convolution(
   _ x: UnsafeMutablePointer<Float>, weight: UnsafeMutablePointer<Float>, bias: UnsafePointer<Float>?,
   into y: UnsafeMutablePointer<Float>, _ shape: ConvolutionShape, algorithm: ConvolutionAlgorithm = .automatic
 ) {
-  guard let tile = shape.winogradTile(algorithm) else {
+  guard let tile = shape.winogradTile(algorithm, channelsRead: shape.inputChannels) else {
     return convolutionByColumns(x, weight: weight, bias: bias, into: y, shape)
   }
   let winograd = WinogradConvolution(
@@ -20,7 +20,7 @@ public func convolutionInputGradient(
   _ dY: UnsafeMutablePointer<Float>, weight: UnsafeMutablePointer<Float>, into dX: UnsafeMutablePointer<Float>,
   _ shape: ConvolutionShape, accumulating: Bool, algorithm: ConvolutionAlgorithm = .automatic
 ) {
-  guard let tile = shape.winogradTile(algorithm) else {
+  guard let tile = shape.winogradTile(algorithm, channelsRead: shape.outputChannels) else {
     return inputGradientByColumns(dY, weight: weight, into: dX, shape, accumulating: accumulating)
   }
   let winograd = WinogradConvolution(
@@ -34,7 +34,7 @@ public func convolutionWeightGradient(
   _ x: UnsafeMutablePointer<Float>, _ dY: UnsafeMutablePointer<Float>, into dW: UnsafeMutablePointer<Float>,
   _ shape: ConvolutionShape, accumulating: Bool, algorithm: ConvolutionAlgorithm = .automatic
 ) {
-  guard let tile = shape.winogradTile(algorithm) else {
+  guard let tile = shape.winogradTile(algorithm, channelsRead: shape.inputChannels) else {
     return weightGradientByColumns(x, dY, into: dW, shape, accumulating: accumulating)
   }
   let winograd = WinogradWeightGradient(
@@ -45,17 +45,18 @@ public func convolutionWeightGradient(
 
 extension ConvolutionShape {
   /// The tile of the Winograd variant to use, or nil for matrix products over windows.
-  fileprivate func winogradTile(_ algorithm: ConvolutionAlgorithm) -> Int? {
-    guard
-      kernelHeight == 3, kernelWidth == 3, stride == 1, verticalPadding == 1, horizontalPadding == 1
-    else { return nil }
+  fileprivate func winogradTile(_ algorithm: ConvolutionAlgorithm, channelsRead: Int) -> Int? {
+    guard kernelHeight == 3, kernelWidth == 3, stride == 1, verticalPadding == 1, horizontalPadding == 1 else {
+      return nil
+    }
     switch algorithm {
     case .gemm: return nil
     case .winograd2: return 2
     case .winograd4: return 4
     case .automatic:
-      // Channels are filled up to 16, and tiles to 4 × 4: where most of either would be filling, products win.
-      return min(inputChannels, outputChannels) >= 8 && min(height, width) >= 3 ? 4 : nil
+      // Channels are filled up to 16 and tiles to 4 × 4. Where most of what is read would be filling, products win;
+      // where little is written, they lose, because OpenBLAS is slow at narrow results.
+      return channelsRead >= 8 && min(height, width) >= 3 ? 4 : nil
     }
   }
 }

@@ -52,7 +52,7 @@ struct WinogradConvolution {
   }
 
   private func runByTiles(_ pass: Pass) {
-    let layout = weightPlanes
+    let layout = weightPlanes(depth: depth)
     let size = planeCount * layout.plane
     let weights = Storage(count: groupCount * size)
     let rowsPerJob = 32
@@ -61,21 +61,22 @@ struct WinogradConvolution {
       let rows = job % jobsPerGroup * rowsPerJob
       transformWeights(
         pass, group: job / jobsPerGroup, rows: rows..<min(depth, rows + rowsPerJob),
-        into: weights.pointer + job / jobsPerGroup * size)
+        into: weights.pointer + job / jobsPerGroup * size + rows * groupSize, layout)
     }
     parallelChunks(tileCount, of: tilesPerBlock) { tiles in
       let values = transformedInput(pass, tiles)
       let products = Storage(count: planeCount * productPlane(tiles.count))
       for group in 0..<groupCount {
         multiply(
-          pass, values.pointer, valuePlane(tiles.count), weights.pointer + group * size, group: group, tiles: tiles,
-          products: products.pointer)
+          MatrixView(values.pointer, rows: tiles.count, columns: depth), plane: valuePlane(tiles.count),
+          by: weights.pointer + group * size, plane: layout.plane, columns: columns(of: group),
+          into: products.pointer, accumulating: false)
+        writeOutput(pass, tiles, group: group, products.pointer)
       }
     }
   }
 
   private func runByGroups(_ pass: Pass) {
-    let layout = weightPlanes
     // As many tiles at once as memory permits, because each round of tiles transforms all weights anew.
     let limit = max(tilesPerProduct, (1 << 24) / (planeCount * depth) / tilesPerProduct * tilesPerProduct)
     for start in stride(from: 0, to: tileCount, by: limit) {
@@ -87,14 +88,24 @@ struct WinogradConvolution {
           pass, start + part.lowerBound..<start + part.upperBound,
           into: values.pointer + part.lowerBound * depth, plane: plane)
       }
+      // Few tiles: weights are used at once, a part of the depth at a time, while they are in L2.
+      let depthPerPart = count <= tilesPerProduct ? groupSize : depth
       parallelFor(groupCount) { group in
-        let weights = Storage(count: planeCount * layout.plane)
-        let products = Storage(count: planeCount * productPlane(tilesPerProduct))
-        transformWeights(pass, group: group, rows: 0..<depth, into: weights.pointer)
-        for part in stride(from: 0, to: count, by: tilesPerProduct) {
-          multiply(
-            pass, values.pointer + part * depth, plane, weights.pointer, group: group,
-            tiles: start + part..<start + min(count, part + tilesPerProduct), products: products.pointer)
+        let weights = Storage(count: planeCount * weightPlanes(depth: depthPerPart).plane)
+        let products = Storage(count: planeCount * productPlane(min(count, tilesPerProduct)))
+        for first in stride(from: 0, to: depth, by: depthPerPart) {
+          let rows = first..<min(depth, first + depthPerPart)
+          let layout = weightPlanes(depth: rows.count)
+          transformWeights(pass, group: group, rows: rows, into: weights.pointer, layout)
+          for part in stride(from: 0, to: count, by: tilesPerProduct) {
+            let tiles = start + part..<start + min(count, part + tilesPerProduct)
+            multiply(
+              MatrixView(
+                values.pointer + part * depth + first, rows: tiles.count, columns: rows.count, rowStride: depth),
+              plane: plane, by: weights.pointer, plane: layout.plane, columns: columns(of: group),
+              into: products.pointer, accumulating: first > 0)
+            if rows.upperBound == depth { writeOutput(pass, tiles, group: group, products.pointer) }
+          }
         }
       }
     }
@@ -110,7 +121,7 @@ struct WinogradConvolution {
 
   private func valuePlane(_ tiles: Int) -> Int { tiles * depth + planePadding }
   private func productPlane(_ tiles: Int) -> Int { tiles * groupSize + planePadding }
-  private var weightPlanes: kernels_planes {
+  private func weightPlanes(depth: Int) -> kernels_planes {
     kernels_planes(plane: depth * groupSize + planePadding, group: 0, row: groupSize)
   }
 
@@ -131,39 +142,46 @@ struct WinogradConvolution {
   }
 
   private func transformWeights(
-    _ pass: Pass, group: Int, rows: Range<Int>, into weights: UnsafeMutablePointer<Float>
+    _ pass: Pass, group: Int, rows: Range<Int>, into weights: UnsafeMutablePointer<Float>, _ layout: kernels_planes
   ) {
     kernels_winograd_weights(
       Int32(tile), transposed ? outputs : inputs, transposed ? inputs : outputs, rows.lowerBound, rows.count,
-      group * groupSize, columns(of: group), pass.weight, transposed ? 1 : 0,
-      weights + rows.lowerBound * groupSize, weightPlanes)
+      group * groupSize, columns(of: group), pass.weight, transposed ? 1 : 0, weights, layout)
   }
 
   /// A group's columns, filled up to whole vectors.
   private func columns(of group: Int) -> Int { min(groupSize, paddedToLanes(outputs - group * groupSize)) }
 
-  /// M = V·U for every plane and one group of outputs, and M's way back into pixels.
+  /// M (+)= V·U for every plane and `columns` of one group.
   private func multiply(
-    _ pass: Pass, _ values: UnsafeMutablePointer<Float>, _ plane: Int, _ weights: UnsafeMutablePointer<Float>,
-    group: Int, tiles: Range<Int>, products: UnsafeMutablePointer<Float>
+    _ values: MatrixView, plane: Int, by weights: UnsafeMutablePointer<Float>, plane weightPlane: Int, columns: Int,
+    into products: UnsafeMutablePointer<Float>, accumulating: Bool
   ) {
-    let columns = columns(of: group)
-    let productPlane = productPlane(tiles.count)
-    let rowsPerCall = max(1, smallProduct / (columns * depth))
+    let rowsPerCall = max(1, smallProduct / (columns * values.columns))
     for index in 0..<planeCount {
-      for row in stride(from: 0, to: tiles.count, by: rowsPerCall) {
-        let rows = min(rowsPerCall, tiles.count - row)
+      let b = MatrixView(
+        weights + index * weightPlane, rows: values.columns, columns: columns, rowStride: groupSize)
+      for row in stride(from: 0, to: values.rows, by: rowsPerCall) {
+        let rows = min(rowsPerCall, values.rows - row)
         gemmOnThisThread(
-          MatrixView(values + index * plane + row * depth, rows: rows, columns: depth),
-          MatrixView(weights + index * weightPlanes.plane, rows: depth, columns: columns, rowStride: groupSize),
+          MatrixView(
+            values.pointer + index * plane + row * values.rowStride, rows: rows, columns: values.columns,
+            rowStride: values.rowStride),
+          b,
           into: MatrixView(
-            products + index * productPlane + row * groupSize, rows: rows, columns: columns, rowStride: groupSize))
+            products + index * productPlane(values.rows) + row * groupSize, rows: rows, columns: columns,
+            rowStride: groupSize),
+          accumulating: accumulating)
       }
     }
+  }
+
+  /// The products of one group of outputs, back as pixels.
+  private func writeOutput(_ pass: Pass, _ tiles: Range<Int>, group: Int, _ products: UnsafePointer<Float>) {
+    let first = group * groupSize
     kernels_winograd_output(
-      Int32(tile), outputImage, tiles.lowerBound, tiles.count, group * groupSize,
-      min(groupSize, outputs - group * groupSize), products,
-      kernels_planes(plane: productPlane, group: 0, row: groupSize), pass.bias, pass.y, pass.mode)
+      Int32(tile), outputImage, tiles.lowerBound, tiles.count, first, min(groupSize, outputs - first), products,
+      kernels_planes(plane: productPlane(tiles.count), group: 0, row: groupSize), pass.bias, pass.y, pass.mode)
   }
 }
 

@@ -35,9 +35,9 @@ struct WinogradWeightGradient {
     accumulating: Bool
   ) {
     // The number of partial sums depends on the shape alone, so results do not depend on the thread count.
-    let perBlock = 64
+    let perBlock = min(64, max(32, (tileCount + 3) / 4))
     let blocks = (tileCount + perBlock - 1) / perBlock
-    let parts = min(8, max(1, blocks / 4))
+    let parts = min(8, blocks)
     let blocksPerPart = (blocks + parts - 1) / parts
     let sums = Storage(count: parts * pairCount * sumSize)
     parallelFor(parts) { part in
