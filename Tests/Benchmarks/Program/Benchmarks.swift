@@ -42,6 +42,7 @@ struct Benchmarks {
   static func main() {
     do {
       let (name, options) = try parse(Array(CommandLine.arguments.dropFirst()))
+      if name == "convolution" { return try ConvolutionBenchmark(options).run() }
       guard let benchmark = all[name] else { throw UsageError("there is no benchmark '\(name)'") }
       Threads.configure(count: options.threads)
       let work = try benchmark(options)
@@ -51,7 +52,7 @@ struct Benchmarks {
       }
       report(name, seconds: seconds, options: options)
     } catch {
-      let names = all.keys.sorted().joined(separator: "|")
+      let names = (all.keys + ["convolution"]).sorted().joined(separator: "|")
       FileHandle.standardError.write(Data("benchmarks: \(error)\nusage: benchmarks \(names) [--batch N] …\n".utf8))
       exit(64)
     }

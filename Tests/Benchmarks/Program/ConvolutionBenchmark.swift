@@ -30,16 +30,26 @@ struct ConvolutionBenchmark {
     let error: Double?
   }
 
-  let threads: Int
-  let repetitions: Int
-  let isJSON: Bool
-  /// Whether to compare with float64, which takes longer than everything else.
-  let measuresErrors: Bool
-  let algorithms: [ConvolutionAlgorithm]
-  let selection: Range<Int>
+  private let threads: Int
+  private let repetitions: Int
+  private let isJSON: Bool
+  private let measuresErrors: Bool
+  private let algorithms: [ConvolutionAlgorithm]
+
+  /// Options: `--algorithm` (automatic; `all` for each), `--errors yes` to compare with float64, which takes minutes.
+  init(_ options: Benchmarks.Options) throws {
+    threads = options.threads
+    repetitions = options.repetitions
+    isJSON = options.isJSON
+    measuresErrors = options.values["errors"] == "yes"
+    let name = options.values["algorithm"] ?? "automatic"
+    algorithms = ConvolutionAlgorithm.allCases.filter { name == "all" || name == "\($0)" }
+    if algorithms.isEmpty { throw Benchmarks.UsageError("--algorithm: there is no '\(name)'") }
+    Threads.configure(count: threads)
+  }
 
   func run() {
-    for (index, entry) in Self.entries.enumerated() where selection.contains(index) {
+    for entry in Self.entries {
       for algorithm in algorithms { measure(entry, algorithm).forEach(report) }
     }
   }
