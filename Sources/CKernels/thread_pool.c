@@ -16,7 +16,7 @@
 #define RELAX() ((void)0)
 #endif
 
-enum { maximum_threads = 256, spin_limit = 20000 };
+enum { maximum_threads = 256, spin_limit = 20000, patience = 4000 };
 
 static struct {
   pthread_mutex_t in_use;
@@ -126,7 +126,12 @@ void kernels_pool_run(int64_t count, kernels_pool_body body, void *context) {
     if (atomic_load(&pool.sleepers) > 0)
       syscall(SYS_futex, &pool.generation, FUTEX_WAKE_PRIVATE, maximum_threads, NULL, NULL, 0);
     claim_indices();
-    while (atomic_load_explicit(&pool.unfinished, memory_order_acquire) > 0) RELAX();
+    // On a busy machine the awaited thread may be waiting for this very core.
+    for (int spins = 0; atomic_load_explicit(&pool.unfinished, memory_order_acquire) > 0; spins++)
+      if (spins < patience)
+        RELAX();
+      else
+        sched_yield();
     pthread_mutex_unlock(&pool.in_use);
     return;
   }

@@ -42,17 +42,20 @@ public final class TrainingLoop {
   private let log: MetricsLog?
   private let reporter: Reporter
   private let interruption: Interruption
+  private let badImageCount: () -> Int
   private var pace = Pace()
   /// Sums of this rank's values since the last log line.
   private var interval: [(name: String, sum: Double)] = []
   private var intervalSteps = 0
 
   /// A loop that starts behind `completedSteps`.
-  /// - Parameter log: The metrics file, on rank 0 only.
+  /// - Parameters:
+  ///   - log: The metrics file, on rank 0 only.
+  ///   - badImageCount: How many images this rank could not use so far.
   public init(
     task: any TrainingTask, communicator: any Communicator, run: RunConfig, batch: BatchConfig, totalSteps: Int,
     completedSteps: Int, checkpoints: RunCheckpoints, log: MetricsLog?, reporter: Reporter,
-    interruption: Interruption
+    interruption: Interruption, badImageCount: @escaping () -> Int = { 0 }
   ) {
     self.task = task
     self.communicator = communicator
@@ -64,6 +67,7 @@ public final class TrainingLoop {
     self.log = log
     self.reporter = reporter
     self.interruption = interruption
+    self.badImageCount = badImageCount
   }
 
   /// Trains until the recipe's last step, or until `stop` steps are done. Collective.
@@ -125,6 +129,7 @@ public final class TrainingLoop {
     try sums.withUnsafeMutableBufferPointer { try communicator.allReduce($0, .mean) }
     var values = zip(interval, sums).map { (name: $0.name, value: $1 / Double(max(intervalSteps, 1))) }
     values += try task.intervalMetrics()
+    values.append(("badImages", Double(try communicator.allReduce(Int64(badImageCount()), .sum))))
     interval = []
     intervalSteps = 0
     guard let log else { return }

@@ -84,15 +84,18 @@ public struct TokenizerTraining {
       order: .shuffled(cursor: start * recipe.batch.global), rank: communicator.rank,
       worldSize: communicator.worldSize)
     defer { loader.stop() }
-    let badImages = BadImageLog(directory: directory, rank: communicator.rank)
+    let badImageLog = BadImageLog(directory: directory, rank: communicator.rank)
     let loop = TrainingLoop(
       task: task, communicator: communicator, run: recipe.run, batch: recipe.batch, totalSteps: totalSteps,
-      completedSteps: start, checkpoints: checkpoints, log: log, reporter: reporter, interruption: interruption)
+      completedSteps: start, checkpoints: checkpoints, log: log, reporter: reporter, interruption: interruption,
+      badImageCount: { loader.badCount })
     let ending = try loop.run(stoppingAt: stop) {
       let batch = Result { () throws(DataError) in try loader.next() }
-      try badImages.append(loader.drainBadImages())
+      try badImageLog.append(loader.drainBadImages())
       return try batch.get()
     }
+    let badImages = try communicator.allReduce(Int64(loader.badCount), .sum)
+    if badImages > 0 { say("\(badImages) times an image could not be used; see \(directory.path)/bad-images-rank*.jsonl") }
     try drawPictures(task, images: validation ?? training, directory: directory)
     return ending
   }
