@@ -1,6 +1,7 @@
 import Checkpointing
 import Collectives
 import Foundation
+import Synchronization
 import Training
 
 /// `train RECIPE RUN-DIRECTORY [STAGE]`: trains a tokenizer; at STAGE of the second checkpoint write, rank 0 kills
@@ -30,15 +31,11 @@ private struct Saboteur: Sendable {
   let stage: String
 
   func observe(_ stage: CheckpointWriter.Stage) {
-    // The first checkpoint is step 3 in the test's recipe; the write to be interrupted is that of step 6.
-    guard String(describing: stage).hasPrefix(self.stage), Self.isSecondWrite(stage) else { return }
+    if stage == .prepared { Self.writes.add(1, ordering: .relaxed) }
+    // The first checkpoint of the test's recipe is step 3; the write to be interrupted is that of step 6.
+    guard Self.writes.load(ordering: .relaxed) == 2, String(describing: stage).hasPrefix(self.stage) else { return }
     kill(ProcessInfo.processInfo.processIdentifier, SIGKILL)
   }
 
-  private static nonisolated(unsafe) var prepared = 0
-
-  private static func isSecondWrite(_ stage: CheckpointWriter.Stage) -> Bool {
-    if stage == .prepared { prepared += 1 }
-    return prepared == 2
-  }
+  private static let writes = Atomic<Int>(0)
 }
