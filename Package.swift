@@ -66,7 +66,7 @@ let package = Package(
       name: "rank-checks", dependencies: ["MPI", "Collectives", "Training"], path: "Tests/RankChecks",
       swiftSettings: numericSwift),
     .executableTarget(
-      name: "benchmarks", dependencies: ["Tokenizer", "Layers", "Tensors", "Kernels", "Optimizers"],
+      name: "benchmarks", dependencies: ["Tokenizer", "Generator", "Layers", "Tensors", "Kernels", "Optimizers"],
       path: "Tests/Benchmarks/Program", swiftSettings: numericSwift),
     .testTarget(name: "RankTests", dependencies: ["rank-checks", "mergevq", "Checkpointing"]),
   ]

@@ -37,6 +37,9 @@ struct Benchmarks {
   static let all: [String: @Sendable (Options) throws -> () throws -> Void] = [
     "tokenizer-step": tokenizerStep,
     "lfq": lookupFreeQuantization,
+    "generator-step": generatorStep,
+    "generator-sample": generatorSample,
+    "generator-cache": generatorCache,
   ]
 
   static func main() {
