@@ -95,7 +95,9 @@ public struct TokenizerTraining {
       return try batch.get()
     }
     let badImages = try communicator.allReduce(Int64(loader.badCount), .sum)
-    if badImages > 0 { say("\(badImages) times an image could not be used; see \(directory.path)/bad-images-rank*.jsonl") }
+    if badImages > 0 {
+      say("\(badImages) times an image could not be used; see \(directory.path)/bad-images-rank*.jsonl")
+    }
     try drawPictures(task, images: validation ?? training, directory: directory)
     return ending
   }
