@@ -43,6 +43,19 @@ public func convolutionWeightGradient(
   winograd.run(x, dY, into: dW, accumulating: accumulating)
 }
 
+/// What `ConvolutionAlgorithm.automatic` prefers for 3×3 windows.
+public enum ConvolutionPrecision: String, Codable, Sendable, CaseIterable {
+  /// F(4×4): errors up to 1.3e-5 of the largest value, twice as fast.
+  case fast
+  /// F(2×2): errors up to 8e-7 of the largest value, as exact as summing directly.
+  case accurate
+
+  /// The choice in force; set it around a whole step with `$current.withValue`, so that both directions agree.
+  @TaskLocal public static var current = ConvolutionPrecision.fast
+
+  fileprivate var winogradTile: Int { self == .fast ? 4 : 2 }
+}
+
 extension ConvolutionShape {
   /// The tile of the Winograd variant to use, or nil for matrix products over windows.
   fileprivate func winogradTile(_ algorithm: ConvolutionAlgorithm, channelsRead: Int) -> Int? {
@@ -56,7 +69,7 @@ extension ConvolutionShape {
     case .automatic:
       // Channels are filled up to 16 and tiles to 4 × 4. Where most of what is read would be filling, products win;
       // where little is written, they lose, because OpenBLAS is slow at narrow results.
-      return channelsRead >= 8 && min(height, width) >= 3 ? 4 : nil
+      return channelsRead >= 8 && min(height, width) >= 3 ? ConvolutionPrecision.current.winogradTile : nil
     }
   }
 }

@@ -1,5 +1,8 @@
 public import Kernels
 
+/// How exactly 3×3 convolutions are computed, as the kernels know it.
+public typealias ConvolutionPrecision = Kernels.ConvolutionPrecision
+
 /// Zero pixels around an image, the same number on opposite sides.
 public struct Padding: Sendable, Equatable, ExpressibleByIntegerLiteral {
   /// Rows above and below.

@@ -1,3 +1,5 @@
+public import Kernels
+
 /// Where a run lives, how long it is and how often it reports: `run` in a recipe.
 public struct RunConfig: ConfigSection {
   /// Checkpoints, metrics and pictures go here; nil means `runs/NAME` with the recipe's name.
@@ -20,6 +22,8 @@ public struct RunConfig: ConfigSection {
   public var keepEvery: Int?
   /// Threads of a rank; nil means as many as the cores it may run on.
   public var threads: Int?
+  /// Whether 3×3 convolutions are `fast` or `accurate` (see `ConvolutionPrecision`).
+  public var convolutions = ConvolutionPrecision.fast
 
   /// The defaults.
   public init() {}

@@ -89,10 +89,12 @@ public struct TokenizerTraining {
       task: task, communicator: communicator, run: recipe.run, batch: recipe.batch, totalSteps: totalSteps,
       completedSteps: start, checkpoints: checkpoints, log: log, reporter: reporter, interruption: interruption,
       badImageCount: { loader.badCount })
-    let ending = try loop.run(stoppingAt: stop) {
-      let batch = Result { () throws(DataError) in try loader.next() }
-      try badImageLog.append(loader.drainBadImages())
-      return try batch.get()
+    let ending = try ConvolutionPrecision.$current.withValue(recipe.run.convolutions) {
+      try loop.run(stoppingAt: stop) {
+        let batch = Result { () throws(DataError) in try loader.next() }
+        try badImageLog.append(loader.drainBadImages())
+        return try batch.get()
+      }
     }
     let badImages = try communicator.allReduce(Int64(loader.badCount), .sum)
     if badImages > 0 {
