@@ -16,7 +16,7 @@ func trainTokenizer(_ communicator: any Communicator, _ arguments: [String]) thr
   if communicator.isFirst { say("pids: " + identifiers.map(String.init).joined(separator: " ")) }
   var training = TokenizerTraining(
     recipe: recipe, communicator: communicator,
-    reporter: TrainingLoop.Reporter(
+    reporter: TrainingReporter(
       progress: { say("step: \($0.step)") }, message: { say("message: \($0)") }))
   if arguments.count > 2, communicator.isFirst {
     let saboteur = Saboteur(stage: arguments[2])

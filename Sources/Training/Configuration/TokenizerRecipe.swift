@@ -1,7 +1,7 @@
 public import Tokenizer
 
 /// Everything that decides a tokenizer run: the content of `Launch/recipes/tokenizer-*.yaml`.
-public struct TokenizerRecipe: Recipe {
+public struct TokenizerRecipe: TrainingRecipe {
   /// Names the run in messages and its default directory.
   public var name = "tokenizer"
   /// Length, seed, reporting.
@@ -33,9 +33,6 @@ public struct TokenizerRecipe: Recipe {
     try Training.validate("loss", loss)
     try Training.validate("optimizer", optimizer)
   }
-
-  /// The run directory, `runs/NAME` by default.
-  public var runDirectory: String { run.directory ?? "runs/\(name)" }
 }
 
 /// Weights of the loss terms of the tokenizer: `loss` in a recipe (method section 1.5).

@@ -1,46 +1,45 @@
 public import Collectives
-public import DataLoading
 import Foundation
+
+/// What a training reports to the outside, on rank 0 only.
+public struct TrainingReporter {
+  /// Called after every logged step.
+  public var progress: (Progress) -> Void
+  /// Called with one-line messages.
+  public var message: (String) -> Void
+
+  /// A reporter out of two functions.
+  public init(progress: @escaping (Progress) -> Void, message: @escaping (String) -> Void) {
+    self.progress = progress
+    self.message = message
+  }
+}
+
+/// How a training ended.
+public enum TrainingEnding: Equatable, Sendable {
+  /// All steps of the recipe are done.
+  case finished
+  /// It stopped where the caller asked for, with a checkpoint.
+  case stopped(step: Int)
+  /// A signal asked for it; there is a checkpoint.
+  case interrupted(signal: Int32, step: Int)
+}
 
 /// The loop that every model is trained by: batches in, optimizer steps, metrics, validation, checkpoints.
 ///
 /// A collective object: every rank makes one and calls `run`.
-public final class TrainingLoop {
-  /// What a loop reports to the outside, on rank 0 only.
-  public struct Reporter {
-    /// Called after every logged step.
-    public var progress: (Progress) -> Void
-    /// Called with one-line messages.
-    public var message: (String) -> Void
-
-    /// A reporter out of two functions.
-    public init(progress: @escaping (Progress) -> Void, message: @escaping (String) -> Void) {
-      self.progress = progress
-      self.message = message
-    }
-  }
-
-  /// How `run` ended.
-  public enum Ending: Equatable, Sendable {
-    /// All steps of the recipe are done.
-    case finished
-    /// It stopped where the caller asked for, with a checkpoint.
-    case stopped(step: Int)
-    /// A signal asked for it; there is a checkpoint.
-    case interrupted(signal: Int32, step: Int)
-  }
-
+public final class TrainingLoop<Task: TrainingTask> {
   /// Optimizer steps done.
   public private(set) var completedSteps: Int
 
-  private let task: any TrainingTask
+  private let task: Task
   private let communicator: any Communicator
   private let run: RunConfig
   private let batch: BatchConfig
   private let totalSteps: Int
   private let checkpoints: RunCheckpoints
   private let log: MetricsLog?
-  private let reporter: Reporter
+  private let reporter: TrainingReporter
   private let interruption: Interruption
   private let badImageCount: () -> Int
   private var pace = Pace()
@@ -53,8 +52,8 @@ public final class TrainingLoop {
   ///   - log: The metrics file, on rank 0 only.
   ///   - badImageCount: How many images this rank could not use so far.
   public init(
-    task: any TrainingTask, communicator: any Communicator, run: RunConfig, batch: BatchConfig, totalSteps: Int,
-    completedSteps: Int, checkpoints: RunCheckpoints, log: MetricsLog?, reporter: Reporter,
+    task: Task, communicator: any Communicator, run: RunConfig, batch: BatchConfig, totalSteps: Int,
+    completedSteps: Int, checkpoints: RunCheckpoints, log: MetricsLog?, reporter: TrainingReporter,
     interruption: Interruption, badImageCount: @escaping () -> Int = { 0 }
   ) {
     self.task = task
@@ -72,9 +71,9 @@ public final class TrainingLoop {
 
   /// Trains until the recipe's last step, or until `stop` steps are done. Collective.
   /// - Parameters:
-  ///   - nextBatch: This rank's images of the next round.
+  ///   - nextBatch: This rank's share of the next round.
   ///   - stop: Ends earlier, as if the recipe were finished later.
-  public func run(stoppingAt stop: Int? = nil, nextBatch: () throws -> ImageBatch) throws -> Ending {
+  public func run(stoppingAt stop: Int? = nil, nextBatch: () throws -> Task.Batch) throws -> TrainingEnding {
     let last = min(totalSteps, max(stop ?? totalSteps, completedSteps))
     while completedSteps < last {
       try step(nextBatch)
@@ -91,16 +90,16 @@ public final class TrainingLoop {
     return completedSteps < totalSteps ? .stopped(step: completedSteps) : .finished
   }
 
-  private func step(_ nextBatch: () throws -> ImageBatch) throws {
+  private func step(_ nextBatch: () throws -> Task.Batch) throws {
     let clock = ContinuousClock()
     let start = clock.now
     for weights in task.weights { weights.arena.startStep() }
     var waited = Duration.zero
     for round in 0..<batch.accumulation {
       let beforeData = clock.now
-      let images = try communicator.collectively("reading images for step \(completedSteps + 1)", nextBatch)
+      let share = try communicator.collectively("reading data for step \(completedSteps + 1)", nextBatch)
       waited += clock.now - beforeData
-      let terms = try task.accumulateGradients(images, step: completedSteps, round: round, of: batch.accumulation)
+      let terms = try task.accumulateGradients(share, step: completedSteps, round: round, of: batch.accumulation)
       gather(terms.map { ($0.name, $0.value / Double(batch.accumulation)) })
     }
     for (index, weights) in task.weights.enumerated() {
@@ -140,12 +139,9 @@ public final class TrainingLoop {
     reporter.progress(
       Progress(
         step: completedSteps, totalSteps: totalSteps,
-        terms: values.filter { Self.shownTerms.contains($0.name) }, imagesPerSecond: pace.imagesPerSecond,
+        terms: values.filter { shownTerms.contains($0.name) }, imagesPerSecond: pace.imagesPerSecond,
         codeUsage: record.values["codesUsed"], timeLeft: pace.timeLeft(steps: totalSteps - completedSteps)))
   }
-
-  /// What fits into one line; the log has everything.
-  private static let shownTerms: Set = ["loss", "l1", "sampleEntropy", "batchEntropy", "commitment", "pre", "post"]
 
   private func validate() throws {
     guard let weights = task.weights.first else { return }
@@ -157,3 +153,6 @@ public final class TrainingLoop {
     reporter.message("validation after step \(completedSteps): \(text)")
   }
 }
+
+/// What fits into one line; the log has everything.
+private let shownTerms: Set = ["loss", "l1", "sampleEntropy", "batchEntropy", "commitment", "pre", "post"]

@@ -1,9 +1,10 @@
-public import DataLoading
-
 /// A model that `TrainingLoop` can train: what is computed, as opposed to when, with which ranks, and how it is kept.
 ///
 /// Every method is called on every rank with this rank's share; those marked collective may communicate.
 public protocol TrainingTask: AnyObject {
+  /// What one rank learns from in one round: images, or their codes.
+  associatedtype Batch
+
   /// The sets of parameters, each with its own optimizer, in the order of their updates.
   var weights: [ShardedWeights] { get }
 
@@ -11,15 +12,15 @@ public protocol TrainingTask: AnyObject {
   /// - Parameters:
   ///   - step: Optimizer steps done before this one.
   ///   - round: Which of `rounds` accumulation rounds this is.
-  /// - Returns: Means over this rank's images, by name, in the order they are shown.
+  /// - Returns: Means over this rank's share, by name, in the order they are shown.
   func accumulateGradients(
-    _ batch: ImageBatch, step: Int, round: Int, of rounds: Int
+    _ batch: Batch, step: Int, round: Int, of rounds: Int
   ) throws -> [(name: String, value: Double)]
 
   /// Values over all steps since the last call, the same on every rank. Collective.
   func intervalMetrics() throws -> [(name: String, value: Double)]
 
-  /// Values over the validation images with the weights as they are, the same on every rank. Collective.
+  /// Values over the validation data with the weights as they are, the same on every rank. Collective.
   func validate() throws -> [(name: String, value: Double)]
 
   /// What else must be restored for an exact resume, as JSON text; the same on every rank. Collective.

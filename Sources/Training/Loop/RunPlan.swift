@@ -1,0 +1,77 @@
+import Foundation
+import Layers
+import Tensors
+
+/// What a run would be: its resolved recipe, its parameters and the memory that a rank would need.
+public struct RunPlan: Sendable {
+  /// A named amount.
+  public struct Item: Sendable, Equatable {
+    /// What it is.
+    public let name: String
+    /// Parameters, or bytes.
+    public let count: Int
+  }
+
+  /// Every key of the recipe.
+  public let resolvedRecipe: String
+  /// Parameters by part of the model.
+  public let parameters: [Item]
+  /// Bytes of the fullest rank by use.
+  public let memory: [Item]
+  /// Samples of a rank in one round of forward and backward.
+  public let samplesPerRank: Int
+  private let worldSize: Int
+
+  /// A plan out of its parts.
+  /// - Parameters:
+  ///   - model: What is trained.
+  ///   - activationBytes: What forward and backward of one round need on a rank.
+  ///   - dataBytes: What a rank reads ahead.
+  init(
+    resolvedRecipe: String, model: some Module, worldSize: Int, samplesPerRank: Int, activationBytes: Int,
+    dataBytes: Int
+  ) {
+    self.resolvedRecipe = resolvedRecipe
+    self.worldSize = worldSize
+    self.samplesPerRank = samplesPerRank
+    parameters = Self.parts(of: model)
+    let floats = model.parameterCount
+    let share = (floats + worldSize - 1) / worldSize
+    memory = [
+      Item(name: "parameters", count: floats * 4),
+      Item(name: "gradients", count: floats * 4),
+      Item(name: "Adam's moments (own share)", count: share * 8),
+      Item(name: "averaged weights (own share)", count: share * 4),
+      Item(name: "activations", count: activationBytes),
+      Item(name: "data read ahead", count: dataBytes),
+    ]
+  }
+
+  /// The plan as a user reads it.
+  public var text: String {
+    func table(_ items: [Item], _ format: (Int) -> String) -> String {
+      let width = items.map(\.name.count).max() ?? 0
+      return items.map { item in
+        let padding = String(repeating: " ", count: width - item.name.count)
+        return "  \(item.name)\(padding)  \(format(item.count))\n"
+      }.joined()
+    }
+    let total = Item(name: "total", count: memory.map(\.count).reduce(0, +))
+    let allParameters = Item(name: "total", count: parameters.map(\.count).reduce(0, +))
+    return resolvedRecipe + "\nparameters\n"
+      + table(parameters + [allParameters]) { String(format: "%9.3f M", Double($0) / 1e6) }
+      + "\nmemory of a rank, one of \(worldSize), at \(samplesPerRank) images a round\n"
+      + table(memory + [total]) { String(format: "%9.2f GiB", Double($0) / 1_073_741_824) }
+  }
+
+  private static func parts(of model: some Module) -> [Item] {
+    var order: [String] = []
+    var counts: [String: Int] = [:]
+    model.forEachParameter { name, parameter in
+      let part = String(name.prefix { $0 != "." })
+      if counts[part] == nil { order.append(part) }
+      counts[part, default: 0] += parameter.count
+    }
+    return order.map { Item(name: $0, count: counts[$0] ?? 0) }
+  }
+}
