@@ -49,7 +49,7 @@ public struct LoaderOptions: Codable, Sendable, Equatable {
 
   /// Full size, or the smallest decoding that no view has to enlarge.
   var decoding: DecodingOptions {
-    let largestSide = views.map { $0.shorterSide ?? $0.resolution }.max()
+    let largestSide = views.map(\.neededShorterSide).max()
     return DecodingOptions(pixelLimit: pixelLimit, smallestShorterSide: allowsScaledDecoding ? largestSide : nil)
   }
 }

@@ -1,13 +1,21 @@
 import CImageCodecs
+import Foundation
 
-/// How an image becomes what a model sees: resized, cropped, perhaps mirrored, and scaled to floats.
+/// How an image becomes what a model sees: resized, cropped, perhaps mirrored and augmented, and scaled to floats.
+///
+/// What a view shows is a pure function of these options and of (seed, sample, epoch, number of the view): see
+/// `KeyedRandom`.
 public struct ViewOptions: Codable, Sendable, Equatable {
-  /// Where the crop lies in the resized image.
-  public enum Crop: String, Codable, Sendable {
-    /// Anywhere, with equal probability.
+  /// Which part of the image is shown.
+  public enum Crop: String, Codable, Sendable, CaseIterable {
+    /// A square anywhere in the resized image, with equal probability.
     case random
-    /// In the middle.
+    /// The square in the middle of the resized image.
     case center
+    /// A square in one corner of the resized image.
+    case topLeft, topRight, bottomLeft, bottomRight
+    /// A part of random area and proportions, resized to the square: torchvision's `RandomResizedCrop`.
+    case randomResized
   }
 
   /// What bytes become.
@@ -22,36 +30,68 @@ public struct ViewOptions: Codable, Sendable, Equatable {
   public var resolution: Int
   /// To what the shorter side is resized before cropping; `nil` means `resolution`.
   public var shorterSide: Int?
-  /// Where the crop lies.
+  /// Which part of the image is shown.
   public var crop: Crop
+  /// Of a `randomResized` crop: smallest and largest share of the image's area.
+  public var cropArea: ClosedRange<Double>
+  /// Of a `randomResized` crop: smallest and largest width divided by height.
+  public var cropAspect: ClosedRange<Double>
   /// Whether every second view, by chance, is mirrored left to right.
   public var horizontalFlip: Bool
+  /// Whether every view is mirrored left to right (but for those that `horizontalFlip` mirrors back).
+  public var isMirrored: Bool
+  /// Operations drawn from RandAugment's list; `nil` for none.
+  public var randAugment: RandAugment?
+  /// Changes of colour, after RandAugment's; `nil` for none.
+  public var colors: ColorChanges?
   /// What bytes become.
   public var normalization: Normalization
 
   /// A training view unless told otherwise: random crop, random mirroring, values in [-1, 1].
   public init(
-    resolution: Int = 256, shorterSide: Int? = nil, crop: Crop = .random, horizontalFlip: Bool = true,
-    normalization: Normalization = .symmetric
+    resolution: Int = 256, shorterSide: Int? = nil, crop: Crop = .random, cropArea: ClosedRange<Double> = 0.08...1,
+    cropAspect: ClosedRange<Double> = (3.0 / 4)...(4.0 / 3), horizontalFlip: Bool = true, isMirrored: Bool = false,
+    randAugment: RandAugment? = nil, colors: ColorChanges? = nil, normalization: Normalization = .symmetric
   ) {
     self.resolution = resolution
     self.shorterSide = shorterSide
     self.crop = crop
+    self.cropArea = cropArea
+    self.cropAspect = cropAspect
     self.horizontalFlip = horizontalFlip
+    self.isMirrored = isMirrored
+    self.randAugment = randAugment
+    self.colors = colors
     self.normalization = normalization
   }
 
-  /// The same view without chance, as validation uses it.
+  /// The same view without chance, as validation uses it: the middle, its colours as they are.
   public var deterministic: ViewOptions {
     var view = self
     view.crop = .center
     view.horizontalFlip = false
+    view.isMirrored = false
+    view.randAugment = nil
+    view.colors = nil
     return view
+  }
+
+  /// The shorter side below which an image would have to be enlarged for this view.
+  var neededShorterSide: Int {
+    guard crop == .randomResized else { return shorterSide ?? resolution }
+    return Int((Double(resolution) / cropArea.lowerBound.squareRoot()).rounded(.up))
   }
 
   /// Why these options make no sense, or `nil`.
   public var problem: String? {
     if resolution < 1 { return "resolution is \(resolution); it must be at least 1" }
+    if !(cropArea.lowerBound > 0 && cropArea.upperBound <= 1) {
+      return "cropArea is \(cropArea); its bounds must be above 0 and at most 1"
+    }
+    if !(cropAspect.lowerBound > 0 && cropAspect.upperBound.isFinite) {
+      return "cropAspect is \(cropAspect); its bounds must be positive"
+    }
+    if let problem = randAugment?.problem ?? colors?.problem { return problem }
     if let shorterSide, shorterSide < resolution {
       return "shorterSide is \(shorterSide), less than the resolution \(resolution) that is cropped from it"
     }
@@ -60,22 +100,66 @@ public struct ViewOptions: Codable, Sendable, Equatable {
 
   /// The view of a picture as bytes, `[resolution, resolution, 3]`.
   ///
-  /// Chance is consumed in a fixed order (column, row, mirroring) whether or not the options use it.
+  /// Chance is consumed in a fixed order (crop, mirroring, RandAugment, colours) whether or not the options use it.
   func pixels(of image: PixelImage, using random: inout KeyedRandom) -> [UInt8] {
+    var view =
+      crop == .randomResized
+      ? randomResizedCrop(of: image, using: &random) : cropOfResized(image, using: &random)
+    if let randAugment { view = randAugment(view, using: &random) }
+    if let colors { view = colors(view, using: &random) }
+    return view.pixels
+  }
+
+  private func cropOfResized(_ image: PixelImage, using random: inout KeyedRandom) -> PixelImage {
     let size = image.size(withShorterSide: shorterSide ?? resolution)
-    let randomColumn = random.integer(below: size.width - resolution + 1)
-    let randomRow = random.integer(below: size.height - resolution + 1)
-    let isMirrored = random.integer(below: 2) == 1
-    let window =
+    let (right, bottom) = (size.width - resolution, size.height - resolution)
+    let randomPlace = (random.integer(below: right + 1), random.integer(below: bottom + 1))
+    let (column, row) =
       switch crop {
-      case .center: PixelWindow(centeredIn: size, width: resolution, height: resolution)
-      case .random:
-        PixelWindow(
-          columns: randomColumn..<(randomColumn + resolution), rows: randomRow..<(randomRow + resolution))
+      case .random, .randomResized: randomPlace
+      case .center: (right / 2, bottom / 2)
+      case .topLeft: (0, 0)
+      case .topRight: (right, 0)
+      case .bottomLeft: (0, bottom)
+      case .bottomRight: (right, bottom)
       }
     return image.resized(
-      width: size.width, height: size.height, window: window, isFlipped: horizontalFlip && isMirrored
-    ).pixels
+      width: size.width, height: size.height,
+      window: PixelWindow(columns: column..<(column + resolution), rows: row..<(row + resolution)),
+      isFlipped: drawMirroring(using: &random))
+  }
+
+  private func randomResizedCrop(of image: PixelImage, using random: inout KeyedRandom) -> PixelImage {
+    let window = randomWindow(ofWidth: image.width, height: image.height, using: &random)
+    return image.cropped(to: window).resized(
+      width: resolution, height: resolution,
+      window: PixelWindow(columns: 0..<resolution, rows: 0..<resolution), isFlipped: drawMirroring(using: &random))
+  }
+
+  /// A part of a picture of that size; its area is uniform and its proportions are log-uniform. Where ten draws do not
+  /// fit, the largest part in the middle whose proportions are allowed.
+  func randomWindow(ofWidth width: Int, height: Int, using random: inout KeyedRandom) -> PixelWindow {
+    for _ in 0..<10 {
+      let area = Double(width * height) * random.uniform(cropArea)
+      let aspect = exp(random.uniform(log(cropAspect.lowerBound)...log(cropAspect.upperBound)))
+      let columns = Int((area * aspect).squareRoot().rounded(.toNearestOrEven))
+      let rows = Int((area / aspect).squareRoot().rounded(.toNearestOrEven))
+      guard (1...width).contains(columns) && (1...height).contains(rows) else { continue }
+      let top = random.integer(below: height - rows + 1)
+      let left = random.integer(below: width - columns + 1)
+      return PixelWindow(columns: left..<(left + columns), rows: top..<(top + rows))
+    }
+    let aspect = Double(width) / Double(height)
+    let columns =
+      aspect > cropAspect.upperBound ? Int((Double(height) * cropAspect.upperBound).rounded(.toNearestOrEven)) : width
+    let rows =
+      aspect < cropAspect.lowerBound ? Int((Double(width) / cropAspect.lowerBound).rounded(.toNearestOrEven)) : height
+    return PixelWindow(centeredIn: (width, height), width: max(columns, 1), height: max(rows, 1))
+  }
+
+  private func drawMirroring(using random: inout KeyedRandom) -> Bool {
+    let isFlipped = random.integer(below: 2) == 1
+    return (horizontalFlip && isFlipped) != isMirrored
   }
 
   /// The view of a picture without chance: resized, cropped in the middle and normalized.

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "augment.h"
+
 enum { CODEC_MESSAGE_SIZE = 200 };
 
 typedef enum { CODEC_FORMAT_UNKNOWN = 0, CODEC_FORMAT_JPEG = 1, CODEC_FORMAT_PNG = 2 } codec_format;

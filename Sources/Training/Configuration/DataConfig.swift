@@ -1,3 +1,5 @@
+public import DataLoading
+
 /// Which images a run learns from and what happens to them first: `data` in a recipe.
 public struct DataConfig: ConfigSection {
   /// Which part of a larger image is used.
@@ -6,6 +8,8 @@ public struct DataConfig: ConfigSection {
     case random
     /// The middle.
     case center
+    /// A part of random area and proportions, resized to the square.
+    case randomResized
   }
 
   /// Training images: a folder of class folders, a folder of class tars, or one tar of class tars.
@@ -18,6 +22,10 @@ public struct DataConfig: ConfigSection {
   public var resize: Int?
   /// The crop of training images; validation always takes the middle.
   public var crop = Crop.random
+  /// Smallest and largest share of the area that a `randomResized` crop takes.
+  public var cropArea = [0.08, 1.0]
+  /// Changes of colour and shape of training images.
+  public var augmentation = AugmentationConfig()
   /// Whether half of the training images are mirrored.
   public var flip = true
   /// Threads of a rank that decode images; nil chooses from the cores it may run on.
@@ -36,7 +44,25 @@ public struct DataConfig: ConfigSection {
     try check(validationImages ?? 1 > 0, "validationImages", "is \(validationImages ?? 0); it must be at least 1")
     try check(loaderThreads ?? 1 > 0, "loaderThreads", "is \(loaderThreads ?? 0); it must be at least 1, or null")
     try check(prefetchBatches > 0, "prefetchBatches", "is \(prefetchBatches); it must be at least 1")
+    try check(
+      cropArea.count == 2 && cropArea[0] > 0 && cropArea[1] >= cropArea[0] && cropArea[1] <= 1, "cropArea",
+      "is \(cropArea); it must be two shares above 0 and up to 1, the smaller first")
+    try Training.validate("augmentation", augmentation)
     try check((0...1).contains(badImageShare), "badImageShare", "is \(badImageShare); it must lie in 0...1")
+  }
+
+  /// What a model of that resolution sees of an image: in training, or the middle of it in validation.
+  public func view(resolution: Int, isTraining: Bool) -> ViewOptions {
+    let crop: ViewOptions.Crop =
+      switch crop {
+      case .random: .random
+      case .center: .center
+      case .randomResized: .randomResized
+      }
+    let training = ViewOptions(
+      resolution: resolution, shorterSide: resize, crop: crop, cropArea: cropArea[0]...cropArea[1],
+      horizontalFlip: flip, randAugment: augmentation.randAugmentOptions, colors: augmentation.colorChanges)
+    return isTraining ? training : training.deterministic
   }
 
   /// The training path, for commands that train.

@@ -87,10 +87,7 @@ func loaderOptions(_ recipe: TokenizerRecipe, batchSize: Int, isTraining: Bool) 
 
 /// What the model sees of an image.
 func view(_ recipe: TokenizerRecipe, isTraining: Bool) -> ViewOptions {
-  let training = ViewOptions(
-    resolution: recipe.model.resolution, shorterSide: recipe.data.resize,
-    crop: recipe.data.crop == .random ? .random : .center, horizontalFlip: recipe.data.flip)
-  return isTraining ? training : training.deterministic
+  recipe.data.view(resolution: recipe.model.resolution, isTraining: isTraining)
 }
 
 /// Calls `body` with this rank's share of the validation images, once through.
