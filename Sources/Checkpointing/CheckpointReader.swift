@@ -131,26 +131,9 @@ public final class CheckpointReader {
   public func problems(share: Int = 0, of shareCount: Int = 1) -> [CheckpointError] {
     var problems: [CheckpointError] = []
     for (index, file) in manifest.files.enumerated() where index % shareCount == share {
-      do throws(CheckpointError) {
-        try Self.checkLength(of: file, in: directory)
-        let region = try ByteRegion(mapping: "\(directory)/\(file.name)")
-        let found = sha256(of: region)
-        guard found == file.sha256 else {
-          throw CheckpointError(path: region.path, .hashMismatch(expected: file.sha256, found: found))
-        }
-      } catch {
-        problems.append(error)
-      }
+      if let problem = Self.problem(of: file, in: directory) { problems.append(problem) }
     }
     return problems
-  }
-
-  /// Files in the directory that are not part of the checkpoint. They do no harm, but nobody wrote them on purpose.
-  /// - Throws: `CheckpointError` if the directory cannot be listed.
-  public func extraFiles() throws(CheckpointError) -> [CheckpointError] {
-    let known = Set(manifest.files.map(\.name) + [CheckpointManifest.fileName, CheckpointManifest.hashFileName])
-    return try FileSystem.names(in: directory).filter { !known.contains($0) }
-      .map { CheckpointError(path: directory, .extraFile(name: $0)) }
   }
 
   /// Whether a directory holds a checkpoint whose manifest is good and whose files have their full length.
@@ -163,7 +146,7 @@ public final class CheckpointReader {
     }
   }
 
-  private static func readManifest(in directory: String) throws(CheckpointError) -> CheckpointManifest {
+  static func readManifest(in directory: String) throws(CheckpointError) -> CheckpointManifest {
     for name in [CheckpointManifest.fileName, CheckpointManifest.hashFileName] {
       guard try FileSystem.byteCount(of: "\(directory)/\(name)") != nil else {
         throw CheckpointError(path: directory, .missingFile(name: name))
@@ -181,7 +164,7 @@ public final class CheckpointReader {
     return try CheckpointManifest.decoded(from: region)
   }
 
-  private static func checkLength(of file: FileEntry, in directory: String) throws(CheckpointError) {
+  static func checkLength(of file: FileEntry, in directory: String) throws(CheckpointError) {
     let path = "\(directory)/\(file.name)"
     guard let byteCount = try FileSystem.byteCount(of: path) else {
       throw CheckpointError(path: directory, .missingFile(name: file.name))

@@ -91,7 +91,7 @@ func sha256(of region: ByteRegion) -> String {
   return hexadecimal(hash.finalize())
 }
 
-private func hexadecimal(_ digest: SHA256.Digest) -> String {
+func hexadecimal(_ digest: SHA256.Digest) -> String {
   let digits = Array("0123456789abcdef")
   return String(digest.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
 }

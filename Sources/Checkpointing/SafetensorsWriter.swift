@@ -95,7 +95,54 @@ public final class SafetensorsWriter {
   }
 }
 
+/// The elements of a tensor to be written, row-major.
+public enum TensorElements: Sendable {
+  /// 32-bit floats.
+  case float32([Float])
+  /// 32-bit integers.
+  case int32([Int32])
+
+  /// Calls `body` with the bytes.
+  fileprivate func withBytes<Result>(
+    _ body: (UnsafeRawBufferPointer) throws(CheckpointError) -> Result
+  ) throws(CheckpointError) -> Result {
+    // A typed error cannot leave the untyped closure of an array, hence the result value.
+    func result(_ bytes: UnsafeRawBufferPointer) -> Swift.Result<Result, CheckpointError> {
+      Swift.Result { () throws(CheckpointError) in try body(bytes) }
+    }
+    let outcome =
+      switch self {
+      case .float32(let elements): elements.withUnsafeBytes(result)
+      case .int32(let elements): elements.withUnsafeBytes(result)
+      }
+    return try outcome.get()
+  }
+}
+
 extension Safetensors {
+  /// Writes tensors to `path`, which appears only when it is complete.
+  ///
+  /// Only the elements of one tensor need to be in memory at a time.
+  /// - Parameters:
+  ///   - tensors: What the file holds, in any order.
+  ///   - elements: Called once for every tensor, in order of the names; must give what its description says.
+  /// - Returns: Length and SHA-256 of the file.
+  /// - Throws: `CheckpointError` if a name is used twice or the disk is full or failing.
+  @discardableResult
+  public static func write(
+    _ tensors: [TensorDescription], metadata: [String: String] = [:], to path: String,
+    elements: (TensorDescription) throws(CheckpointError) -> TensorElements
+  ) throws(CheckpointError) -> WrittenFile {
+    let partialPath = path + CheckpointFolder.partialSuffix
+    let writer = try SafetensorsWriter(path: partialPath, tensors: tensors, metadata: metadata)
+    for tensor in writer.tensors {
+      try elements(tensor).withBytes { (bytes) throws(CheckpointError) in try writer.write(bytes) }
+    }
+    let written = try writer.finish()
+    try FileSystem.rename(partialPath, to: path)
+    return written
+  }
+
   /// Writes 32-bit float tensors to `path`, which appears only when it is complete.
   /// - Parameter tensors: Name, shape and row-major elements of each tensor, in any order.
   /// - Returns: Length and SHA-256 of the file.
@@ -106,22 +153,14 @@ extension Safetensors {
     _ tensors: [(name: String, shape: [Int], elements: [Float])], metadata: [String: String] = [:], to path: String
   ) throws(CheckpointError) -> WrittenFile {
     var descriptions: [TensorDescription] = []
+    var elements: [String: [Float]] = [:]
     for tensor in tensors {
       guard let description = TensorDescription(name: tensor.name, elementType: .float32, shape: tensor.shape) else {
         throw CheckpointError(path: path, .malformed(format: "safetensors", detail: "impossible shape \(tensor.shape)"))
       }
       descriptions.append(description)
+      elements[tensor.name] = tensor.elements
     }
-    let partialPath = path + CheckpointFolder.partialSuffix
-    let writer = try SafetensorsWriter(path: partialPath, tensors: descriptions, metadata: metadata)
-    for tensor in tensors.sorted(by: { $0.name < $1.name }) {
-      let result = tensor.elements.withUnsafeBufferPointer { elements in
-        Result { () throws(CheckpointError) in try writer.write(elements) }
-      }
-      try result.get()
-    }
-    let written = try writer.finish()
-    try FileSystem.rename(partialPath, to: path)
-    return written
+    return try write(descriptions, metadata: metadata, to: path) { .float32(elements[$0.name] ?? []) }
   }
 }

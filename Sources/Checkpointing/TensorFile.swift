@@ -80,6 +80,13 @@ extension TensorFile {
     }
   }
 
+  /// The elements of a floating point tensor, row-major, in double precision; every narrower type converts exactly.
+  /// - Throws: `CheckpointError` if there is no such tensor or its elements are not floating point numbers.
+  public func doubles(_ name: String) throws(CheckpointError) -> [Double] {
+    guard try required(name).elementType == .float64 else { return try floats(name).map(Double.init) }
+    return try withBytes(of: name) { elements(of: $0, as: UInt64.self) { Double(bitPattern: $0) } }
+  }
+
   /// The elements of an integer or Boolean tensor, row-major; true is 1.
   /// - Throws: `CheckpointError` if there is no such tensor, its elements are floating point numbers, or one of them
   ///   does not fit into 32 bits.

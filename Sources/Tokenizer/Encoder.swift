@@ -98,7 +98,7 @@ public struct Encoder: Module {
     body("attn.cls_token", classToken)
     for (index, block) in blocks.enumerated() { block.forEachParameter(under: "attn.blocks.\(index)", body) }
     for (index, block) in representationBlocks.enumerated() {
-      block.forEachParameter(under: "attn.rep_blocks.\(index)", body)
+      block.forEachParameter(under: "rep_attn.blocks.\(index)", body)
     }
     normOut.forEachParameter(under: "norm_out", body)
     convOut.forEachParameter(under: "conv_out", body)

@@ -7,7 +7,9 @@ struct TrainingOptions: ParsableArguments {
   @OptionGroup var recipe: RecipeOptions
 
   @Option(
-    help: "Where to start: auto (the newest good checkpoint of the run directory), never, or a checkpoint's path.")
+    help:
+      "Where to start: auto (the newest good checkpoint of the run directory), never, a checkpoint's path, or a weight file."
+  )
   var resume = Resume.auto
 
   @Flag(help: "Print the resolved recipe, parameter counts and memory, and stop.")

@@ -10,7 +10,7 @@ public enum ResumePolicy: Sendable, Equatable {
   case automatic
   /// At the beginning; an existing run in the directory is refused.
   case never
-  /// At a checkpoint or at the newest of another run's directory.
+  /// At a checkpoint, at the newest of another run's directory, or at the beginning with the weights of a weight file.
   case from(String)
 }
 
@@ -114,11 +114,10 @@ struct TrainingRun<R: TrainingRecipe> {
       let (resumption, rejected) = try checkpoints.newest()
       for reason in rejected { say("passed over a damaged checkpoint: \(reason)") }
       checkpoint = resumption?.checkpoint
-      if resume == .never, let checkpoint {
-        throw ConfigError(
-          key: "run.directory",
-          problem: "has a checkpoint already (\(checkpoint.directory)); choose another directory, remove it, or resume")
-      }
+      if resume == .never { try refuseExistingRun(checkpoint) }
+    case .from(let path) where try communicator.collectively("looking for \(path)", { isRegularFile(path) }):
+      try start(task, fromWeights: path, checkpoints)
+      return 0
     case .from(let path): checkpoint = try checkpoints.opened(checkpointDirectory(path))
     }
     guard let checkpoint else { return 0 }
@@ -128,6 +127,28 @@ struct TrainingRun<R: TrainingRecipe> {
     }
     say("resumed \(checkpoint.directory) after step \(checkpoint.manifest.step)")
     return checkpoint.manifest.step
+  }
+
+  /// Begins a new run with the weights of a weight file.
+  private func start(_ task: any TrainingTask, fromWeights path: String, _ checkpoints: RunCheckpoints) throws {
+    try refuseExistingRun(try checkpoints.newest().resumption?.checkpoint)
+    let saved = try communicator.collectively("loading \(path)") {
+      let file = try WeightFile.open(path)
+      try task.weights.first?.load(published: file)
+      return file.metadata[WeightFileKey.recipe]
+    }
+    say("started from the weights in \(path)")
+    guard let saved else { return }
+    for change in try recipe.differences(fromSaved: saved, named: path) where change.key.hasPrefix("model.") {
+      say("'\(change.key)' was \(change.saved) and is now \(change.current)")
+    }
+  }
+
+  private func refuseExistingRun(_ checkpoint: CheckpointReader?) throws {
+    guard let checkpoint else { return }
+    throw ConfigError(
+      key: "run.directory",
+      problem: "has a checkpoint already (\(checkpoint.directory)); choose another directory, remove it, or resume")
   }
 
   private func checkpointDirectory(_ path: String) throws -> String {

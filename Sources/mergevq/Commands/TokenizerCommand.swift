@@ -4,5 +4,5 @@ import ArgumentParser
 struct TokenizerCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "tokenizer", abstract: "Train a tokenizer, and see what it makes of images.",
-    subcommands: [TrainTokenizerCommand.self, ReconstructCommand.self])
+    subcommands: [TrainTokenizerCommand.self, ReconstructCommand.self, EncodeCommand.self, DecodeCommand.self])
 }

@@ -1,0 +1,37 @@
+import DataLoading
+
+/// Images of one or several data sets, one after the other.
+///
+/// Images keep their classes where there is only one data set.
+struct ImageSelection: ImageDataset {
+  private var members: [(dataset: any ImageDataset, index: Int)] = []
+  let classNames: [String]
+
+  /// Opens data sets.
+  /// - Parameters:
+  ///   - paths: Image files, folders of images, or any data set that training takes.
+  ///   - limit: Images of each data set at most, evenly spread over what it holds; nil for all.
+  /// - Throws: `DataError` for what cannot be opened.
+  init(paths: [String], limit: Int? = nil) throws(DataError) {
+    var classNames: [String] = []
+    for path in paths {
+      let dataset = try openDataset(path)
+      classNames = dataset.classNames
+      let count = min(limit ?? dataset.count, dataset.count)
+      for position in 0..<count { members.append((dataset, position * dataset.count / count)) }
+    }
+    self.classNames = paths.count == 1 ? classNames : []
+  }
+
+  var count: Int { members.count }
+
+  func label(of index: Int) -> Int32 {
+    classNames.isEmpty ? 0 : members[index].dataset.label(of: members[index].index)
+  }
+
+  func name(of index: Int) -> String { members[index].dataset.name(of: members[index].index) }
+
+  func image(at index: Int, decoding options: DecodingOptions) throws(DataError) -> PixelImage {
+    try members[index].dataset.image(at: members[index].index, decoding: options)
+  }
+}

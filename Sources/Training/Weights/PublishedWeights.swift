@@ -1,0 +1,117 @@
+import Checkpointing
+import Foundation
+import Layers
+import Tensors
+import Tokenizer
+
+/// Weights as their authors published them, to be turned into a weight file of this program.
+///
+/// The weight file has our names, which are the published ones wherever publishers agree, and published layouts.
+public struct PublishedWeights {
+  /// What an import needs to know beside the files.
+  public struct Options: Sendable {
+    /// The tokenizer's recipe; for other networks the files themselves tell the shape.
+    public var recipe: TokenizerRecipe?
+    /// Which values, where a tokenizer's file has two sets.
+    public var weights = WeightChoice.average
+    /// Names, or beginnings of names up to a dot, of parameters that may be missing.
+    public var allowedMissing: [String] = []
+
+    /// A strict import.
+    public init() {}
+  }
+
+  private let network: PublishedNetwork
+  private let paths: [String]
+  private let files: [any TensorFile]
+  private let options: Options
+
+  /// Opens the files.
+  /// - Parameters:
+  ///   - paths: Safetensors or PyTorch files, which together hold the weights.
+  ///   - section: For PyTorch files, the dictionary whose tensors are wanted.
+  /// - Throws: `CheckpointError` for a file that cannot be read; `ConfigError` if a tokenizer comes without its recipe.
+  public init(_ network: PublishedNetwork, paths: [String], section: String? = nil, options: Options) throws {
+    guard network != .tokenizer || options.recipe != nil else {
+      throw ConfigError(
+        origin: "--as tokenizer", problem: "needs the recipe of the model: add --recipe RECIPE.yaml")
+    }
+    self.network = network
+    self.paths = paths
+    self.options = options
+    files = try paths.map { try WeightFile.open($0, section: section) }
+  }
+
+  /// Writes the weight file.
+  /// - Parameter listing: Whether the report has a line for every parameter that matched.
+  /// - Returns: What was found, for the user.
+  /// - Throws: `UnfitWeights` with the whole report if anything is missing, unexpected or of another shape.
+  public func write(to output: NewOutput, listing: Bool) throws -> String {
+    let names = Set(files.flatMap(\.names))
+    switch network {
+    case .tokenizer:
+      let recipe = options.recipe ?? TokenizerRecipe()
+      let model = TokenizerModel(recipe.model, seed: recipe.run.seed)
+      let rules = PublishedNames.tokenizer(
+        parameters: model.parameters.map(\.name), names: names, weights: options.weights)
+      return try write(
+        model, WeightImport(files, names: rules), to: output, listing: listing,
+        metadata: [
+          WeightFileKey.recipe: try recipe.resolvedYAML(), WeightFileKey.weights: options.weights.rawValue,
+        ])
+    case .teacher:
+      let weights = WeightImport(files, names: .teacher(names: names))
+      var random = SplitMix64(seed: 0)
+      let teacher = Teacher(try teacherConfig(weights.shapes), using: &random)
+      return try write(teacher, weights, to: output, listing: listing, metadata: [:])
+    }
+  }
+
+  private func write(
+    _ module: some Module, _ weights: WeightImport, to output: NewOutput, listing: Bool, metadata: [String: String]
+  ) throws -> String {
+    let outcome = weights.outcome(for: module, allowedMissing: options.allowedMissing)
+    guard outcome.isComplete else {
+      throw UnfitWeights(path: paths.joined(separator: ", "), report: outcome.text(listing: listing))
+    }
+    try weights.load(into: module)
+    var metadata = metadata
+    metadata[WeightFileKey.format] = "pt"
+    metadata[WeightFileKey.kind] = network.rawValue
+    metadata[WeightFileKey.source] = try paths.map { path throws(CheckpointError) in
+      "\((path as NSString).lastPathComponent) \(try sha256(ofFile: path))"
+    }.joined(separator: "\n")
+    if !outcome.allowed.isEmpty { metadata[WeightFileKey.initial] = outcome.allowed.joined(separator: "\n") }
+    try module.write(published: output.path, metadata: metadata)
+    return outcome.text(listing: listing)
+  }
+
+  /// The shape of a vision transformer, from the shapes of its weights. The number of heads leaves no trace in them.
+  private func teacherConfig(_ shapes: [String: [Int]]) throws -> Teacher.Config {
+    func shape(_ key: String, dimensions: Int) throws -> [Int] {
+      guard let shape = shapes[key], shape.count == dimensions, shape.allSatisfy({ $0 > 0 }) else {
+        throw UnfitWeights(
+          path: paths.joined(separator: ", "),
+          report: "'\(key)', which every DINOv2 has, is \(shapes[key].map { "of shape \($0)" } ?? "missing")")
+      }
+      return shape
+    }
+    let positions = try shape("embeddings.position_embeddings", dimensions: 3)
+    let patch = try shape("embeddings.patch_embeddings.projection.weight", dimensions: 4)
+    var config = Teacher.Config()
+    config.width = positions[2]
+    config.heads = 1
+    config.patchSize = patch[3]
+    config.imageSize = Int(Double(positions[1] - 1).squareRoot().rounded()) * patch[3]
+    config.blocks = 1 + (shapes.keys.compactMap(blockNumber).max() ?? 0)
+    return config
+  }
+
+  private func blockNumber(_ key: String) -> Int? {
+    let parts = key.split(separator: ".")
+    guard parts.count > 3, parts[0] == "encoder", parts[1] == "layer", let number = Int(parts[2]), number < 1000 else {
+      return nil
+    }
+    return number
+  }
+}
