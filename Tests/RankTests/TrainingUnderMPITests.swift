@@ -57,6 +57,12 @@ extension RankTests {
       }
     }
 
+    /// The records of finished epochs as they were written.
+    private func epochs(of run: String) throws -> [String] {
+      try String(contentsOfFile: run + "/metrics.jsonl", encoding: .utf8).split(separator: "\n").map(String.init)
+        .filter { $0.contains("\"kind\":\"epoch\"") }
+    }
+
     private func checkpoint(_ step: Int, of run: String) throws -> CheckpointReader {
       try CheckpointReader(directory: CheckpointFolder(runDirectory: run).directory(ofStep: step))
     }
@@ -81,6 +87,7 @@ extension RankTests {
           #expect(try curve(name, of: run) == curve(name, of: reference), "\(name) with \(ranks) ranks")
         }
         #expect(try relativeDistance("model", from: reference, to: run) < 1e-4)
+        #expect(try epochs(of: run).first == epochs(of: reference).first, "codes of the first epoch")
       }
       try playground.remove()
     }
@@ -125,6 +132,9 @@ extension RankTests {
       #expect(expected.count == 8)
       #expect(try bytes(of: broken) == expected)
       #expect(try curve("loss", of: broken) == curve("loss", of: straight))
+      // Step 3 is in the middle of an epoch: its codes so far are in the checkpoint.
+      #expect(try epochs(of: straight).count == 3)
+      #expect(try epochs(of: broken) == epochs(of: straight))
       try playground.remove()
     }
 

@@ -77,6 +77,9 @@ public final class TrainingLoop<Task: TrainingTask> {
     let last = min(totalSteps, max(stop ?? totalSteps, completedSteps))
     while completedSteps < last {
       try step(nextBatch)
+      if let stepsPerEpoch = task.stepsPerEpoch, completedSteps % stepsPerEpoch == 0 {
+        try report(epoch: completedSteps / stepsPerEpoch)
+      }
       if completedSteps % run.logEvery == 0 || completedSteps == totalSteps { try report() }
       if completedSteps == totalSteps || run.validateEvery > 0 && completedSteps % run.validateEvery == 0 {
         try validate()
@@ -141,6 +144,14 @@ public final class TrainingLoop<Task: TrainingTask> {
         step: completedSteps, totalSteps: totalSteps,
         terms: values.filter { shownTerms.contains($0.name) }, imagesPerSecond: pace.imagesPerSecond,
         codeUsage: record.values["codesUsed"], timeLeft: pace.timeLeft(steps: totalSteps - completedSteps)))
+  }
+
+  private func report(epoch: Int) throws {
+    let values = try task.epochMetrics()
+    guard let log, !values.isEmpty else { return }
+    var record = MetricsRecord(step: completedSteps, kind: .epoch, values: ["epoch": Double(epoch)])
+    for (name, value) in values { record.values[name] = value }
+    try log.append(record)
   }
 
   private func validate() throws {

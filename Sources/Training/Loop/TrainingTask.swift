@@ -20,6 +20,12 @@ public protocol TrainingTask: AnyObject {
   /// Values over all steps since the last call, the same on every rank. Collective.
   func intervalMetrics() throws -> [(name: String, value: Double)]
 
+  /// Optimizer steps of a pass over the training data; nil where there are no epochs, which is the default.
+  var stepsPerEpoch: Int? { get }
+
+  /// Values over the epoch that ends with the last step, the same on every rank. Collective. None by default.
+  func epochMetrics() throws -> [(name: String, value: Double)]
+
   /// Values over the validation data with the weights as they are, the same on every rank. Collective.
   func validate() throws -> [(name: String, value: Double)]
 
@@ -28,4 +34,12 @@ public protocol TrainingTask: AnyObject {
 
   /// Takes back what `savedState` gave.
   func restore(state: String) throws
+}
+
+extension TrainingTask {
+  /// None.
+  public var stepsPerEpoch: Int? { nil }
+
+  /// Nothing.
+  public func epochMetrics() throws -> [(name: String, value: Double)] { [] }
 }

@@ -11,11 +11,15 @@ public final class TokenizerTask: TrainingTask {
   /// One set of weights: encoder, source recovery and decoder.
   public let weights: [ShardedWeights]
 
+  /// Optimizer steps of a pass over the training images.
+  public let stepsPerEpoch: Int?
+
   private let recipe: TokenizerRecipe
   private let objective: TokenizerObjective
   private let communicator: any Communicator
   private let forEachValidationBatch: ValidationPass
-  private var usage: CodebookUsage
+  /// What the codes of the training images say about the codebook.
+  let codebook: CodebookStatistics
 
   /// Calls its argument with this rank's share of the validation images, in batches, once through.
   public typealias ValidationPass = (_ body: (ImageBatch) throws -> Void) throws -> Void
@@ -26,11 +30,12 @@ public final class TokenizerTask: TrainingTask {
     forEachValidationBatch: @escaping ValidationPass
   ) {
     self.recipe = recipe
+    self.stepsPerEpoch = stepsPerEpoch
     self.communicator = communicator
     self.forEachValidationBatch = forEachValidationBatch
     objective = recipe.loss.objective
     model = TokenizerModel(recipe.model, seed: recipe.run.seed)
-    usage = CodebookUsage(codeBits: recipe.model.codeBits)
+    codebook = CodebookStatistics(codeBits: recipe.model.codeBits, communicator: communicator)
     weights = [
       ShardedWeights(
         model.parameters, config: recipe.optimizer,
@@ -52,7 +57,7 @@ public final class TokenizerTask: TrainingTask {
       try communicator.allReduce(probabilities, .mean)
     }
     terms.total.backward(scale: 1 / Float(rounds))
-    usage.add(output.indices)
+    codebook.add(output.indices)
     var values = [(name: "loss", value: Double(terms.total.item))]
     values += terms.named.map { ($0.name, Double($0.value)) }
     if let accuracy = terms.sourceAccuracy { values.append(("sourceAccuracy", Double(accuracy))) }
@@ -61,26 +66,16 @@ public final class TokenizerTask: TrainingTask {
   }
 
   /// Code statistics of all ranks since the last call.
-  public func intervalMetrics() throws -> [(name: String, value: Double)] {
-    defer { usage.reset() }
-    return try statistics(of: usage)
-  }
+  public func intervalMetrics() throws -> [(name: String, value: Double)] { try codebook.intervalMetrics() }
 
-  /// Sums a usage over the ranks: integers, so the result is exact.
-  private func statistics(of usage: CodebookUsage) throws -> [(name: String, value: Double)] {
-    var global = usage
-    try global.counts.withUnsafeMutableBufferPointer { try communicator.allReduce($0, .sum) }
-    return [
-      ("codesUsed", global.usedShare), ("codePerplexity", global.perplexity), ("codesDead", Double(global.deadCount)),
-      ("codesCounted", Double(global.total)),
-    ]
-  }
+  /// Code statistics of all ranks in the epoch that ends now.
+  public func epochMetrics() throws -> [(name: String, value: Double)] { try codebook.epochMetrics() }
 
   /// Mean absolute error, PSNR in dB (mean over images, pixels clamped to `[-1, 1]`), and code statistics over the
   /// validation images at the default keep count.
   public func validate() throws -> [(name: String, value: Double)] {
     var sums = [0.0, 0.0, 0.0]
-    var usage = CodebookUsage(codeBits: recipe.model.codeBits)
+    let codebook = CodebookStatistics(codeBits: recipe.model.codeBits, communicator: communicator)
     try communicator.collectively("validating") {
       try forEachValidationBatch { batch in
         let images = Tensor(batch)
@@ -91,19 +86,32 @@ public final class TokenizerTask: TrainingTask {
           sums[1] += error.peakSignalToNoise
           sums[2] += 1
         }
-        usage.add(output.indices)
+        codebook.add(output.indices)
       }
     }
     try sums.withUnsafeMutableBufferPointer { try communicator.allReduce($0, .sum) }
     guard sums[2] > 0 else { return [] }
-    return [("l1", sums[0] / sums[2]), ("psnr", sums[1] / sums[2]), ("images", sums[2])] + (try statistics(of: usage))
+    return [("l1", sums[0] / sums[2]), ("psnr", sums[1] / sums[2]), ("images", sums[2])]
+      + (try codebook.intervalMetrics())
   }
 
-  /// Nothing: everything random is a function of the step.
-  public func savedState() -> String { "{}" }
+  /// What a resumption needs beside the weights; everything random is a function of the step.
+  private struct State: Codable {
+    /// The codes of the epoch under way; checkpoints of earlier versions have none.
+    var epochCodes: String?
+  }
 
-  /// Nothing to take back.
-  public func restore(state: String) {}
+  /// The codes of the epoch under way, as JSON.
+  public func savedState() throws -> String {
+    let state = State(epochCodes: try codebook.savedState())
+    return String(decoding: try JSONEncoder().encode(state), as: UTF8.self)
+  }
+
+  /// Takes back what `savedState` gave.
+  public func restore(state: String) throws {
+    let saved = try JSONDecoder().decode(State.self, from: Data(state.utf8))
+    if let codes = saved.epochCodes { try codebook.restore(state: codes) }
+  }
 }
 
 extension Tensor {

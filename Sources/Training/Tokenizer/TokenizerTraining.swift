@@ -20,8 +20,8 @@ public struct TokenizerTraining {
     self.reporter = reporter
   }
 
-  /// Trains to the end, or until `stop` steps are done; after the last step writes `reconstructions.png` and
-  /// `losses.png`.
+  /// Trains to the end, or until `stop` steps are done; after the last step writes `reconstructions.png`,
+  /// `losses.png` and `codebook.png`.
   /// - Throws: `ConfigError`, `PeerFailure`, `TrainingError`, `CommunicationError`; on every rank, and the same one
   ///   unless the network itself failed.
   public func run(resume: ResumePolicy = .automatic, stoppingAt stop: Int? = nil) throws -> TrainingEnding {
@@ -74,6 +74,8 @@ public struct TokenizerTraining {
       .writePNG(to: directory.path + "/reconstructions.png")
     try LossPicture(records: MetricsLog.records(of: directory), title: recipe.name).writePNG(
       to: directory.path + "/losses.png")
+    try task.codebook.picture(title: "\(recipe.name): codes of the last epoch")?.image()
+      .writePNG(to: directory.path + "/codebook.png")
   }
 }
 
