@@ -41,7 +41,9 @@ let package = Package(
     .target(name: "MPI", dependencies: ["CMPI", "Collectives"]),
     .target(name: "DataLoading", dependencies: ["CImageCodecs"], swiftSettings: numericSwift),
     .target(name: "Checkpointing", dependencies: [crypto], swiftSettings: numericSwift),
-    .target(name: "Evaluation", dependencies: ["Tokenizer", "DataLoading"], swiftSettings: numericSwift),
+    .target(
+      name: "Evaluation", dependencies: ["Tokenizer", "DataLoading", "Layers", "Tensors", "Kernels"],
+      swiftSettings: numericSwift),
     .target(
       name: "Training",
       dependencies: [
@@ -55,13 +57,16 @@ let package = Package(
     .testTarget(name: "CollectivesTests", dependencies: ["Collectives"]),
     .testTarget(name: "DataLoadingTests", dependencies: ["DataLoading"], exclude: ["Fixtures"]),
     .testTarget(name: "CheckpointingTests", dependencies: ["Checkpointing"], exclude: ["Fixtures"]),
-    .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"]),
+    .testTarget(
+      name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport", "Tensors", "Layers", "Kernels"]),
     .testTarget(name: "KernelsTests", dependencies: ["Kernels"], swiftSettings: numericSwift),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors", "Layers"], swiftSettings: numericSwift),
     .testTarget(name: "TokenizerTests", dependencies: ["Tokenizer", "Optimizers", "TestSupport"]),
     .testTarget(name: "GeneratorTests", dependencies: ["Generator", "Optimizers", "TestSupport"]),
     .testTarget(name: "OptimizersTests", dependencies: ["Optimizers"]),
-    .testTarget(name: "TrainingTests", dependencies: ["Training"]),
+    .testTarget(
+      name: "TrainingTests",
+      dependencies: ["Training", "Tokenizer", "Collectives", "Checkpointing", "Layers", "Tensors"]),
     .executableTarget(
       name: "rank-checks", dependencies: ["MPI", "Collectives", "Training"], path: "Tests/RankChecks",
       swiftSettings: numericSwift),
