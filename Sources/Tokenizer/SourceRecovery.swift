@@ -2,7 +2,11 @@ public import Layers
 public import Tensors
 
 /// Predicts from the K quantized tokens alone which of them every position belongs to (method 1.3).
+///
+/// With `usesPositions` it also knows where each token's representative lies, as a generator in random order does.
 public struct SourceRecovery: Module {
+  /// Whether every token carries the embedding of its representative's position.
+  public let usesPositions: Bool
   private let embedding: Linear
   private let normIn: LayerNorm
   private let queries: Parameter
@@ -13,6 +17,7 @@ public struct SourceRecovery: Module {
   public init?(_ config: TokenizerConfig, using random: inout SplitMix64) {
     guard config.recoveryWidth > 0 else { return nil }
     let width = config.recoveryWidth
+    usesPositions = config.recoveryPositions
     embedding = Linear(inputSize: config.codeBits, outputSize: width, using: &random)
     normIn = LayerNorm(channels: width)
     queries = Parameter(.normal(standardDeviation: 0.02, shape: [1, config.positionCount, width], using: &random))
@@ -23,10 +28,23 @@ public struct SourceRecovery: Module {
   }
 
   /// Scores of every token for every position.
-  /// - Parameter codes: Quantized tokens, shape `[B, K, d]`. No gradient is sent back into them.
+  /// - Parameters:
+  ///   - codes: Quantized tokens, shape `[B, K, d]`. No gradient is sent back into them.
+  ///   - representatives: With `usesPositions`, the raster position in `0..<L` of every token's representative, `B·K`
+  ///     values (see `representatives(ofGroups:tokens:batch:)`). Where the generator gives none, nil.
   /// - Returns: Logits over the K tokens, shape `[B, L, K]`.
-  public func callAsFunction(_ codes: Tensor) -> Tensor {
-    let context = normIn(embedding(codes.detached))
+  /// - Precondition: `representatives` are given if and only if `usesPositions`.
+  public func callAsFunction(_ codes: Tensor, representatives: [Int32]? = nil) -> Tensor {
+    require(
+      (representatives != nil) == usesPositions,
+      "SourceRecovery: positions are \(usesPositions ? "needed" : "not used"), but were "
+        + "\(representatives == nil ? "not " : "")given")
+    var context = normIn(embedding(codes.detached))
+    if let representatives {
+      // The embedding that asks for a position also says that a token lies there, so like finds like from the start.
+      let table = queries.value.reshaped([queries.shape[1], queries.shape[2]])
+      context = context + Tensors.embedding(table, representatives, shape: [codes.shape[0], codes.shape[1]])
+    }
     var x = repeated(queries.value, count: codes.shape[0])
     for block in blocks { x = block(x, context: context) }
     return batchedProduct(head(x), head(context))
@@ -41,6 +59,23 @@ public struct SourceRecovery: Module {
       for index in scores.indices where scores[index] > scores[best] { best = index }
       return Int32(best - scores.startIndex)
     }
+  }
+
+  /// The representative of every token: the first raster position of its group.
+  /// - Parameters:
+  ///   - groups: The token in `0..<tokens` of every position, `B·L` values; every token has at least one.
+  ///   - tokens: K.
+  ///   - batch: B.
+  /// - Returns: `B·K` positions in `0..<L`.
+  public static func representatives(ofGroups groups: [Int32], tokens: Int, batch: Int) -> [Int32] {
+    let positions = groups.count / max(batch, 1)
+    var first = [Int32](repeating: -1, count: batch * tokens)
+    for (index, group) in groups.enumerated() {
+      let token = index / positions * tokens + Int(group)
+      if first[token] < 0 { first[token] = Int32(index % positions) }
+    }
+    require(!first.contains { $0 < 0 }, "representatives: a token without positions")
+    return first
   }
 
   /// Visits every parameter under its published name.

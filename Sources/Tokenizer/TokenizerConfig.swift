@@ -60,6 +60,9 @@ public struct TokenizerConfig: Codable, Sendable, Equatable {
   public var recoveryBlocks = 4
   /// Attention heads of the learned source recovery.
   public var recoveryHeads = 8
+  /// Whether the learned source recovery knows the position of every token's representative, as a generator in random
+  /// order can tell it. Off, codes are all it sees.
+  public var recoveryPositions = false
   /// Initial value of every layer scale.
   public var layerScale: Float = 1e-5
   /// Stochastic depth of the encoder's first attention block, falling linearly to 0 at the last.

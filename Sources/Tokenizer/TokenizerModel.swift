@@ -52,6 +52,13 @@ public final class TokenizerModel: Module {
       quantized: quantized, indices: indices, groups: encoded.groups, classToken: encoded.classToken)
   }
 
+  /// What the learned source recovery wants to know beside the codes: the representatives' positions, `B·K`, or nil.
+  public func representatives(of output: Output) -> [Int32]? {
+    guard config.recoveryPositions else { return nil }
+    return SourceRecovery.representatives(
+      ofGroups: output.groups, tokens: output.quantized.shape[1], batch: output.quantized.shape[0])
+  }
+
   /// Decodes codes: token `groups[b, l]` of `indices[b, :]` at every position l.
   /// - Parameters:
   ///   - indices: `B·K` codes.

@@ -58,7 +58,7 @@ public struct TokenizerObjective: Sendable, Equatable {
     ]
     var accuracy: Float?
     if source > 0, let recovery = model.recovery {
-      let logits = recovery(output.quantized)
+      let logits = recovery(output.quantized, representatives: model.representatives(of: output))
       let loss = crossEntropy(logits, targets: output.groups)
       total = total + source * loss
       named.append((name: "source", value: loss.item))
