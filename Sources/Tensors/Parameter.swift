@@ -26,6 +26,7 @@ public final class Parameter {
   private var storage: Storage
   private var offset = 0
   private var leaf: GradientNode?
+  fileprivate var isFrozen = false
 
   /// A parameter with the given initial values in memory order.
   public init(_ initial: Tensor, publishedShape: [Int]? = nil, layout: ParameterLayout = .asPublished) {
@@ -42,11 +43,11 @@ public final class Parameter {
 
   /// The values, as a leaf of the tape once the parameter lives in an arena with gradients.
   public var value: Tensor {
-    Tensor(storage: storage, offset: offset, shape: shape, node: leaf)
+    Tensor(storage: storage, offset: offset, shape: shape, node: isFrozen ? nil : leaf)
   }
 
   /// The gradient with respect to the values; zero where nothing flowed back since the arena's `startStep`.
-  public var gradient: Tensor { value.gradient }
+  public var gradient: Tensor { Tensor(storage: storage, offset: offset, shape: shape, node: leaf).gradient }
 
   fileprivate func move(to storage: Storage, offset: Int, gradients: Storage?) {
     let destination = storage.pointer + offset
@@ -142,6 +143,13 @@ public final class ParameterArena {
   public var gradients: UnsafeMutableBufferPointer<Float> {
     require(gradientStorage != nil, "gradients: this arena was made without them")
     return UnsafeMutableBufferPointer(start: gradientStorage?.pointer, count: gradientStorage == nil ? 0 : count)
+  }
+
+  /// Runs `body` with these parameters outside the tape: gradients flow through the model, but not to its parameters.
+  public func frozen<Result>(_ body: () throws -> Result) rethrows -> Result {
+    for entry in entries { entry.parameter.isFrozen = true }
+    defer { for entry in entries { entry.parameter.isFrozen = false } }
+    return try body()
   }
 
   /// Forgets all gradients: the next contribution to each overwrites. Costs nothing.

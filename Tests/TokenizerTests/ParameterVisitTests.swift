@@ -25,12 +25,13 @@ struct ParameterVisitTests {
     }
   }
 
-  @Test func everyParameterOfTheDiscriminatorAndTheTeacherIsVisitedOnce() {
+  @Test func everyParameterOfTheLossNetworksIsVisitedOnce() {
     var random = SplitMix64(seed: 1)
     expectAllVisited(Discriminator(width: 8, layers: 3, using: &random))
     var config = Teacher.Config()
     (config.width, config.blocks, config.heads, config.imageSize) = (16, 2, 2, 28)
     expectAllVisited(Teacher(config, using: &random))
+    expectAllVisited(PerceptualLoss(using: &random))
   }
 
   private func expectAllVisited(_ module: some Module, sourceLocation: SourceLocation = #_sourceLocation) {
