@@ -21,11 +21,13 @@ public final class BatchNorm: Module {
     self.epsilon = epsilon
   }
 
-  /// Normalises by the batch of all ranks, and moves the running statistics.
+  /// Normalises by the batch of all ranks, and moves the running statistics, which values that are not finite leave as
+  /// they were: the step that such a batch belongs to may be skipped.
   public func training(_ x: Tensor, synchronization: BatchSynchronization) throws -> Tensor {
     let (y, moments) = try batchNorm(
       x, weight: weight.value, bias: bias.value, epsilon: epsilon, ranks: synchronization.ranks,
       averageOverRanks: synchronization.average, failure: synchronization.failure)
+    guard (moments.mean + moments.variance).allSatisfy(\.isFinite) else { return y }
     let unbiased = Double(moments.count) / Double(max(1, moments.count - 1))
     for channel in runningMean.indices {
       runningMean[channel] = 0.9 * runningMean[channel] + 0.1 * Float(moments.mean[channel])

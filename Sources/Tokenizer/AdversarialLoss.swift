@@ -62,11 +62,12 @@ public struct LeCAM: Codable, Sendable, Equatable {
     self.fake = fake
   }
 
-  /// Moves the averages.
+  /// Moves the averages; means that are not finite leave them as they were.
   /// - Parameters:
   ///   - meanReal: The mean logit of the real images of all ranks.
   ///   - meanFake: The mean logit of the generated images of all ranks.
   public mutating func update(meanReal: Double, meanFake: Double) {
+    guard meanReal.isFinite && meanFake.isFinite else { return }
     real = Self.decay * real + (1 - Self.decay) * meanReal
     fake = Self.decay * fake + (1 - Self.decay) * meanFake
   }

@@ -39,7 +39,12 @@ public struct Decoder: Module {
 
   /// - Parameter codes: One code vector per position, shape `[B, L, d]`.
   /// - Returns: Images, shape `[B, H, W, 3]`.
-  public func callAsFunction(_ codes: Tensor) -> Tensor {
+  public func callAsFunction(_ codes: Tensor) -> Tensor { lastLayer(features(codes)) }
+
+  /// What the last layer makes the images of.
+  /// - Parameter codes: One code vector per position, shape `[B, L, d]`.
+  /// - Returns: Shape `[B, H, W, channels]`.
+  public func features(_ codes: Tensor) -> Tensor {
     let (batch, length) = (codes.shape[0], codes.shape[1])
     require(length == gridSize * gridSize, "Decoder: \(length) tokens for a grid of \(gridSize)×\(gridSize)")
     var x = convIn(codes.reshaped([batch, gridSize, gridSize, codes.shape[2]]))
@@ -49,11 +54,23 @@ public struct Decoder: Module {
     x = x.reshaped([batch, gridSize, gridSize, width])
     let style = channelMoments(codes)
     for level in levels.reversed() { x = level(x, style: style) }
-    return convOut(normOut(x))
+    return normOut(x)
   }
 
-  /// The last layer's weight, where the adaptive adversarial weight compares gradients.
-  public var lastLayer: Parameter { convOut.weight }
+  /// The last layer: features to images.
+  public func lastLayer(_ features: Tensor) -> Tensor { convOut(features) }
+
+  /// The gradient with respect to the last layer's weight of something whose gradient with respect to the images is
+  /// known: where the adaptive adversarial weight compares two losses.
+  /// - Parameters:
+  ///   - features: What the images were made of.
+  ///   - imageGradient: Shape `[B, H, W, 3]`.
+  /// - Returns: The shape of the weight. The parameter's own gradient stays as it is.
+  public func lastLayerGradient(features: Tensor, imageGradient: Tensor) -> Tensor {
+    let weight = convOut.weight.value.detached.trackingGradient
+    convolution(features.detached, weight: weight, padding: convOut.padding).backward(from: imageGradient)
+    return weight.gradient
+  }
 
   /// Visits every parameter under its published name.
   public func forEachParameter(_ body: (_ name: String, _ parameter: Parameter) -> Void) {

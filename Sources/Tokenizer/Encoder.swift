@@ -68,11 +68,16 @@ public struct Encoder: Module {
   }
 
   /// The head's view of images: teacher space or class logits, shape `[B, headOutputs]`.
-  /// - Parameter keep: Tokens that the encoder keeps on the way.
+  /// - Parameters:
+  ///   - images: Shape `[B, H, W, 3]`; H and W any multiples of the downsampling, not only the configured resolution.
+  ///   - keep: Tokens that the encoder would keep at the configured resolution: as many are merged at any other, or as
+  ///     many as half of the tokens in each block allows.
   /// - Precondition: The configuration has a head.
   public func representation(_ images: Tensor, keep: Int, depth: StochasticDepth? = nil) -> Tensor {
     require(head != nil, "representation: this tokenizer has no head")
     var state = encoded(images, keep: keep, depth: depth)
+    // These blocks are plain ones: every token weighs the same in their attention.
+    state.sizes = Array(repeating: 1, count: state.sizes.count)
     for (index, block) in representationBlocks.enumerated() {
       state = block(state, merging: 0, block: blocks.count + index, depth: nil)
     }
@@ -84,7 +89,8 @@ public struct Encoder: Module {
     let features = stem(images)
     let positions = features.shape[1] * features.shape[2]
     let tokens = features.reshaped([images.shape[0], positions, config.encoderWidth])
-    let merges = MergeSchedule.merges(keep: keep, of: positions, blocks: blocks.count)
+    let merged = config.positionCount - keep
+    let merges = MergeSchedule.merges(keep: positions - merged, of: positions, blocks: blocks.count)
     var state = MergedTokens(tokens.prepending(classToken.value))
     for (index, block) in blocks.enumerated() {
       state = block(state, merging: merges[index], block: index, depth: depth)

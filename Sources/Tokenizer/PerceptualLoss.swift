@@ -69,11 +69,14 @@ public final class PerceptualLoss: Module {
     require(
       images.dimensionCount == 4 && images.channels == 3 && min(images.shape[1], images.shape[2]) >= 16,
       "PerceptualLoss: images \(images.shape)")
-    var x = channelAffine(images, scale: scale, offset: offset)
-    return stages.enumerated().map { number, stage in
-      if number > 0 { x = pool(x, .maximum, kernelSize: 2, stride: 2) }
-      for (_, convolution) in stage { x = activation(convolution(x), .leakyReLU(slope: 0)) }
-      return unitNormalized(x)
+    // Rounding decides here which activations and which pixels of a window count at all, so convolutions are exact.
+    return ConvolutionPrecision.$current.withValue(.accurate) {
+      var x = channelAffine(images, scale: scale, offset: offset)
+      return stages.enumerated().map { number, stage in
+        if number > 0 { x = pool(x, .maximum, kernelSize: 2, stride: 2) }
+        for (_, convolution) in stage { x = activation(convolution(x), .leakyReLU(slope: 0)) }
+        return unitNormalized(x)
+      }
     }
   }
 

@@ -7,6 +7,8 @@ public final class TokenizerModel: Module {
   public struct Output {
     /// Images, shape `[B, H, W, 3]`; about `[-1, 1]`, not clamped.
     public var reconstruction: Tensor
+    /// What the decoder's last layer made the images of, shape `[B, H, W, channels]`.
+    public var features: Tensor
     /// The latent before quantization, shape `[B, K, d]`.
     public var latent: Tensor
     /// The quantized tokens, shape `[B, K, d]`, values ±1.
@@ -47,8 +49,9 @@ public final class TokenizerModel: Module {
   public func callAsFunction(_ images: Tensor, keep: Int, depth: StochasticDepth? = nil) -> Output {
     let encoded = encoder(images, keep: keep, depth: depth)
     let (quantized, indices) = lookupFreeQuantize(encoded.latent)
+    let features = decoder.features(gatherTokens(quantized, encoded.groups))
     return Output(
-      reconstruction: decoder(gatherTokens(quantized, encoded.groups)), latent: encoded.latent,
+      reconstruction: decoder.lastLayer(features), features: features, latent: encoded.latent,
       quantized: quantized, indices: indices, groups: encoded.groups, classToken: encoded.classToken)
   }
 
