@@ -53,7 +53,8 @@ let package = Package(
     .executableTarget(name: "mergevq", dependencies: ["Training", "MPI", "Collectives", argumentParser]),
 
     // Tests: one folder per room; RankChecks are programs that the tests start under mpirun.
-    .target(name: "TestSupport", dependencies: ["Checkpointing"], path: "Tests/TestSupport"),
+    .target(
+      name: "TestSupport", dependencies: ["Checkpointing"], path: "Tests/TestSupport", swiftSettings: numericSwift),
     .testTarget(name: "CollectivesTests", dependencies: ["Collectives"]),
     .testTarget(name: "DataLoadingTests", dependencies: ["DataLoading"], exclude: ["Fixtures"]),
     .testTarget(name: "CheckpointingTests", dependencies: ["Checkpointing"], exclude: ["Fixtures"]),
@@ -73,6 +74,6 @@ let package = Package(
     .executableTarget(
       name: "benchmarks", dependencies: ["Tokenizer", "Generator", "Layers", "Tensors", "Kernels", "Optimizers"],
       path: "Tests/Benchmarks/Program", swiftSettings: numericSwift),
-    .testTarget(name: "RankTests", dependencies: ["rank-checks", "mergevq", "Checkpointing"]),
+    .testTarget(name: "RankTests", dependencies: ["rank-checks", "mergevq", "Checkpointing", "TestSupport"]),
   ]
 )

@@ -94,6 +94,13 @@ public final class Adversary {
     ]
   }
 
+  /// The discriminator's parameters under their names in published checkpoints.
+  public var namedParameters: [(name: String, parameter: Parameter)] {
+    var result: [(name: String, parameter: Parameter)] = []
+    discriminator.forEachParameter(under: "loss.discriminator") { result.append(($0, $1)) }
+    return result
+  }
+
   private func synchronization(_ failure: RankFailure) -> BatchSynchronization {
     BatchSynchronization(ranks: ranks, average: average, failure: failure)
   }

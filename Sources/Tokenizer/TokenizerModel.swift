@@ -56,10 +56,12 @@ public final class TokenizerModel: Module {
   }
 
   /// What the learned source recovery wants to know beside the codes: the representatives' positions, `B·K`, or nil.
-  public func representatives(of output: Output) -> [Int32]? {
+  /// - Parameters:
+  ///   - groups: The token of every position, `B·L`.
+  ///   - quantized: The tokens, shape `[B, K, d]`.
+  public func representatives(ofGroups groups: [Int32], like quantized: Tensor) -> [Int32]? {
     guard config.recoveryPositions else { return nil }
-    return SourceRecovery.representatives(
-      ofGroups: output.groups, tokens: output.quantized.shape[1], batch: output.quantized.shape[0])
+    return SourceRecovery.representatives(ofGroups: groups, tokens: quantized.shape[1], batch: quantized.shape[0])
   }
 
   /// Decodes codes: token `groups[b, l]` of `indices[b, :]` at every position l.

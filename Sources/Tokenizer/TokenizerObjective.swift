@@ -81,7 +81,8 @@ public struct TokenizerObjective: Sendable, Equatable {
         (name: "batchEntropy", value: entropies.batchEntropy.item), (name: "commitment", value: commit.item),
       ])
     if source > 0, let recovery = model.recovery {
-      let logits = recovery(output.quantized, representatives: model.representatives(of: output))
+      let logits = recovery(
+        output.quantized, representatives: model.representatives(ofGroups: output.groups, like: output.quantized))
       let loss = crossEntropy(logits, targets: output.groups)
       terms.total = terms.total + source * loss
       terms.named.append((name: "source", value: loss.item))

@@ -14,8 +14,14 @@ public struct TokenizerRecipe: TrainingRecipe {
   public var batch = BatchConfig()
   /// Weights of the loss terms.
   public var loss = TokenizerLossConfig()
+  /// What the class token is trained to know.
+  public var alignment = AlignmentConfig()
   /// How parameters follow their gradients.
   public var optimizer = OptimizerConfig()
+  /// How the discriminator's parameters follow theirs, where there is one. Its average is kept, but not used.
+  public var discriminatorOptimizer = OptimizerConfig()
+  /// What a new run starts with instead of random weights.
+  public var initialization = InitializationConfig()
 
   /// The defaults.
   public init() {}
@@ -31,39 +37,28 @@ public struct TokenizerRecipe: TrainingRecipe {
       "is \(data.resize ?? 0), smaller than the \(model.resolution) pixels of 'model.resolution'")
     try Training.validate("batch", batch)
     try Training.validate("loss", loss)
+    try Training.validate("alignment", alignment)
     try Training.validate("optimizer", optimizer)
+    try Training.validate("discriminatorOptimizer", discriminatorOptimizer)
+    try Training.validate("initialization", initialization)
+    try checkFit()
   }
 }
 
-/// Weights of the loss terms of the tokenizer: `loss` in a recipe (method section 1.5).
-public struct TokenizerLossConfig: ConfigSection {
-  /// Weight of the mean absolute error of the pixels.
-  public var l1 = 1.0
-  /// Weight of the entropy term: sample entropy − batch entropy, in nats.
-  public var entropy = 0.1
-  /// Temperature of the entropy term.
-  public var entropyTemperature = 0.01
-  /// Weight of the commitment term.
-  public var commitment = 0.25
-  /// Weight of the learned source recovery's cross-entropy, where the model has one.
-  public var source = 1.0
-
-  /// The defaults.
-  public init() {}
-
-  /// The objective with these weights.
-  var objective: TokenizerObjective {
-    TokenizerObjective(
-      l1: Float(l1), entropy: Float(entropy), entropyTemperature: Float(entropyTemperature),
-      commitment: Float(commitment), source: Float(source))
-  }
-
-  /// Checks that no weight is negative.
-  public func validate() throws(ConfigError) {
-    for (key, weight) in [("l1", l1), ("entropy", entropy), ("commitment", commitment), ("source", source)] {
-      try check(weight >= 0, key, "is \(weight); a weight must not be negative")
-    }
-    try check(entropyTemperature > 0, "entropyTemperature", "is \(entropyTemperature); it must be positive")
+extension TokenizerRecipe {
+  /// Checks what concerns two sections.
+  private func checkFit() throws(ConfigError) {
+    let adversarial = loss.adversarial
+    try check(
+      adversarial.weight == 0 || model.resolution >= adversarial.smallestResolution, "loss.adversarial.layers",
+      "is \(adversarial.layers), which needs images of \(adversarial.smallestResolution) pixels; "
+        + "'model.resolution' is \(model.resolution)")
+    guard alignment.kind != .none else { return }
+    try check(
+      model.head != .none, "model.head", "is none, but 'alignment.kind' \(alignment.kind.rawValue) trains a head")
+    try check(
+      alignment.resolution.isMultiple(of: model.downsampling), "alignment.resolution",
+      "is \(alignment.resolution), which is not a multiple of the model's downsampling \(model.downsampling)")
   }
 }
 

@@ -17,9 +17,11 @@ public struct RunPlan: Sendable {
   /// Parameters by part of the model.
   public let parameters: [Item]
   /// Bytes of the fullest rank by use.
-  public let memory: [Item]
+  public private(set) var memory: [Item]
   /// Samples of a rank in one round of forward and backward.
   public let samplesPerRank: Int
+  /// What the user should know besides, a sentence each.
+  public let notices: [String]
   private let worldSize: Int
 
   /// A plan out of its parts.
@@ -27,10 +29,12 @@ public struct RunPlan: Sendable {
   ///   - model: What is trained.
   ///   - activationBytes: What forward and backward of one round need on a rank.
   ///   - dataBytes: What a rank reads ahead.
+  ///   - frozenBytes: Networks that are used but not trained.
   init(
     resolvedRecipe: String, model: some Module, worldSize: Int, samplesPerRank: Int, activationBytes: Int,
-    dataBytes: Int
+    dataBytes: Int, frozenBytes: Int = 0, notices: [String] = []
   ) {
+    self.notices = notices
     self.resolvedRecipe = resolvedRecipe
     self.worldSize = worldSize
     self.samplesPerRank = samplesPerRank
@@ -45,6 +49,7 @@ public struct RunPlan: Sendable {
       Item(name: "activations", count: activationBytes),
       Item(name: "data read ahead", count: dataBytes),
     ]
+    if frozenBytes > 0 { memory.append(Item(name: "networks that are not trained", count: frozenBytes)) }
   }
 
   /// The plan as a user reads it.
@@ -62,9 +67,10 @@ public struct RunPlan: Sendable {
       + table(parameters + [allParameters]) { String(format: "%9.3f M", Double($0) / 1e6) }
       + "\nmemory of a rank, one of \(worldSize), at \(samplesPerRank) images a round\n"
       + table(memory + [total]) { String(format: "%9.2f GiB", Double($0) / 1_073_741_824) }
+      + notices.map { "\nnote: \($0)\n" }.joined()
   }
 
-  private static func parts(of model: some Module) -> [Item] {
+  static func parts(of model: some Module) -> [Item] {
     var order: [String] = []
     var counts: [String: Int] = [:]
     model.forEachParameter { name, parameter in

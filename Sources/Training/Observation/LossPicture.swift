@@ -11,7 +11,11 @@ public struct LossPicture {
       ("loss", "loss"), ("l1", "mean absolute error"), ("psnr", "validation PSNR, dB"),
       ("sampleEntropy", "entropy per token, nats"), ("batchEntropy", "entropy of the batch, nats"),
       ("commitment", "commitment"), ("source", "source recovery, nats"), ("sourceAccuracy", "sources predicted right"),
-      ("codesUsed", "share of codes used"), ("gradientNorm", "gradient norm"), ("imagesPerSecond", "images per second"),
+      ("perceptual", "LPIPS"), ("alignment", "alignment of the class token"),
+      ("adversarial", "generator's adversarial loss"), ("adversarialWeight", "its weight"),
+      ("discriminator", "discriminator's loss"), ("logitsReal", "mean logit of real images"),
+      ("logitsFake", "mean logit of reconstructions"), ("codesUsed", "share of codes used"),
+      ("gradientNorm", "gradient norm"), ("imagesPerSecond", "images per second"),
     ]
     let panels = shown.compactMap { name, title -> LinePlot.Panel? in
       let series = [(MetricsRecord.Kind.train, "training"), (.validation, "validation")].compactMap { kind, label in

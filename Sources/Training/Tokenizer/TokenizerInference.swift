@@ -71,7 +71,11 @@ extension TokenizerModel {
 
   /// The token of every position as the learned recovery predicts it; nil where the model has none.
   func predictedGroups(_ encoded: Encoded) -> [Int32]? {
-    recovery.map { SourceRecovery.groups(fromLogits: $0(encoded.quantized)) }
+    recovery.map { recovery in
+      // Where it knows positions, those of the true representatives stand for what a generator supplies.
+      let representatives = representatives(ofGroups: encoded.groups, like: encoded.quantized)
+      return SourceRecovery.groups(fromLogits: recovery(encoded.quantized, representatives: representatives))
+    }
   }
 
   /// Decodes with a choice of sources.

@@ -1,32 +1,66 @@
+import Collectives
 import Kernels
+import Layers
 import Tensors
 import Tokenizer
 
 extension RunPlan {
-  /// Plans a tokenizer run by training on one image, which tells what activations need.
-  /// - Throws: `ConfigError` if the batch cannot be divided among that many ranks.
+  /// Plans a tokenizer run by training on one image, which tells what activations need. The networks that the recipe
+  /// brings along are loaded, so what is wrong with them shows here.
+  /// - Throws: `ConfigError` if the batch cannot be divided among that many ranks, or a network does not fit;
+  ///   `CheckpointError` and `UnfitWeights` if one cannot be read.
   public init(recipe: TokenizerRecipe, worldSize: Int) throws {
     let images = try recipe.batch.imagesPerRank(worldSize: worldSize)
-    let model = TokenizerModel(recipe.model, seed: recipe.run.seed)
-    let imageBytes = recipe.model.resolution * recipe.model.resolution * 3 * 4
+    let networks = try BroughtNetworks(recipe)
+    let trained = TrainedNetworks(recipe)
+    let pixels =
+      recipe.model.resolution * recipe.model.resolution
+      + networks.alignmentViews(of: recipe).reduce(0) { $0 + $1.resolution * $1.resolution }
+    let frozen = (networks.perceptual?.parameterCount ?? 0) + (networks.teacher?.parameterCount ?? 0)
     self.init(
-      resolvedRecipe: try recipe.resolvedYAML(), model: model, worldSize: worldSize, samplesPerRank: images,
-      activationBytes: try Self.activationBytes(of: model, recipe: recipe) * images,
-      dataBytes: imageBytes * images * (recipe.data.prefetchBatches + 1))
+      resolvedRecipe: try recipe.resolvedYAML(), model: trained, worldSize: worldSize, samplesPerRank: images,
+      activationBytes: try Self.activationBytes(of: trained, networks, recipe) * images,
+      dataBytes: pixels * 3 * 4 * images * (recipe.data.prefetchBatches + 1), frozenBytes: frozen * 4,
+      notices: networks.notices)
   }
 
   /// The most that one image occupies during forward and backward, at the largest keep count.
-  private static func activationBytes(of model: TokenizerModel, recipe: TokenizerRecipe) throws -> Int {
-    let arena = ParameterArena(model.parameters)
+  private static func activationBytes(
+    of trained: TrainedNetworks, _ networks: BroughtNetworks, _ recipe: TokenizerRecipe
+  ) throws -> Int {
+    let arena = ParameterArena(trained.model.parameters)
+    let adversary = trained.adversary.map { (player: $0, arena: ParameterArena($0.namedParameters)) }
+    let step = StageOneStep(
+      recipe, model: trained.model, networks: networks, adversary: adversary, communicator: SingleCommunicator())
     arena.startStep()
-    let resolution = recipe.model.resolution
-    let image = Tensor(
-      [Float](repeating: 0.5, count: resolution * resolution * 3), shape: [1, resolution, resolution, 3])
+    adversary?.arena.startStep()
+    func image(_ resolution: Int) -> Tensor { Tensor(repeating: 0.5, shape: [1, resolution, resolution, 3]) }
+    let views = networks.alignmentViews(of: recipe).map { image($0.resolution) }
+    let input = StageOneStep.Input(
+      images: image(recipe.model.resolution), student: views.first, teacher: views.count > 1 ? views[1] : nil,
+      labels: [0], firstIndex: 0)
     let before = StoragePool.shared.statistics.liveBytes
     StoragePool.shared.resetPeak()
-    let output = model(image, keep: recipe.model.keepCounts.max() ?? recipe.model.positionCount)
-    let terms = try recipe.loss.objective(output, images: image, model: model) { _ in }
-    terms.total.backward()
+    _ = try step.accumulateGradients(
+      input, step: recipe.loss.adversarial.startStep,
+      keep: recipe.model.keepCounts.max() ?? recipe.model.positionCount, scale: 1)
     return StoragePool.shared.statistics.peakLiveBytes - before
+  }
+}
+
+/// Everything that a tokenizer run trains.
+struct TrainedNetworks: Module {
+  let model: TokenizerModel
+  let adversary: Adversary?
+
+  /// With random weights.
+  init(_ recipe: TokenizerRecipe) {
+    model = TokenizerModel(recipe.model, seed: recipe.run.seed)
+    adversary = recipe.loss.adversarial.settings.map { Adversary($0, seed: recipe.run.seed) }
+  }
+
+  func forEachParameter(_ body: (_ name: String, _ parameter: Parameter) -> Void) {
+    model.forEachParameter(body)
+    adversary?.discriminator.forEachParameter(under: "discriminator", body)
   }
 }

@@ -8,14 +8,14 @@ public import Tokenizer
 public final class TokenizerTask: TrainingTask {
   /// The model in training.
   public let model: TokenizerModel
-  /// One set of weights: encoder, source recovery and decoder.
+  /// Encoder, source recovery and decoder; then the discriminator, if there is one.
   public let weights: [ShardedWeights]
 
   /// Optimizer steps of a pass over the training images.
   public let stepsPerEpoch: Int?
 
   private let recipe: TokenizerRecipe
-  private let objective: TokenizerObjective
+  private let stage: StageOneStep
   private let communicator: any Communicator
   private let forEachValidationBatch: ValidationPass
   /// What the codes of the training images say about the codebook.
@@ -24,45 +24,56 @@ public final class TokenizerTask: TrainingTask {
   /// Calls its argument with this rank's share of the validation images, in batches, once through.
   public typealias ValidationPass = (_ body: (ImageBatch) throws -> Void) throws -> Void
 
-  /// A task with a model of random weights.
+  /// A task with a model of random weights, or of those that the recipe names for its beginning.
+  /// - Throws: `PeerFailure` if the weights for the beginning cannot be read or do not fit.
   public init(
     recipe: TokenizerRecipe, totalSteps: Int, stepsPerEpoch: Int, communicator: any Communicator,
-    forEachValidationBatch: @escaping ValidationPass
-  ) {
+    networks: BroughtNetworks = BroughtNetworks(), forEachValidationBatch: @escaping ValidationPass
+  ) throws {
     self.recipe = recipe
     self.stepsPerEpoch = stepsPerEpoch
     self.communicator = communicator
     self.forEachValidationBatch = forEachValidationBatch
-    objective = recipe.loss.objective
-    model = TokenizerModel(recipe.model, seed: recipe.run.seed)
+    let model = TokenizerModel(recipe.model, seed: recipe.run.seed)
+    try communicator.collectively("initializing the encoder") {
+      guard let files = try recipe.initialization.encoder.opened(key: "initialization.encoder") else { return }
+      try model.initializeEncoder(from: files)
+    }
+    self.model = model
     codebook = CodebookStatistics(codeBits: recipe.model.codeBits, communicator: communicator)
-    weights = [
+    func sharded(_ parameters: [(name: String, parameter: Parameter)], _ optimizer: OptimizerConfig) -> ShardedWeights {
       ShardedWeights(
-        model.parameters, config: recipe.optimizer,
-        schedule: recipe.optimizer.learningRateSchedule(totalSteps: totalSteps, stepsPerEpoch: stepsPerEpoch),
+        parameters, config: optimizer,
+        schedule: optimizer.learningRateSchedule(totalSteps: totalSteps, stepsPerEpoch: stepsPerEpoch),
         communicator: communicator)
-    ]
+    }
+    let generator = sharded(model.parameters, recipe.optimizer)
+    guard let settings = recipe.loss.adversarial.settings else {
+      weights = [generator]
+      stage = StageOneStep(recipe, model: model, networks: networks, adversary: nil, communicator: communicator)
+      return
+    }
+    let adversary = Adversary(settings, seed: recipe.run.seed, ranks: communicator.worldSize) { [communicator] sums in
+      try communicator.allReduce(sums, .mean)
+    }
+    let discriminator = sharded(adversary.namedParameters, recipe.discriminatorOptimizer)
+    weights = [generator, discriminator]
+    stage = StageOneStep(
+      recipe, model: model, networks: networks, adversary: (adversary, discriminator.arena), communicator: communicator)
   }
 
   /// Forward and backward of this rank's images.
   public func accumulateGradients(
     _ batch: ImageBatch, step: Int, round: Int, of rounds: Int
   ) throws -> [(name: String, value: Double)] {
-    let images = Tensor(batch)
     let keep = MergeSchedule.keepCount(
       step: step, counts: recipe.model.keepCounts, distribution: recipe.model.keepDistribution)
-    let depth = StochasticDepth(seed: recipe.run.seed, firstSample: batch.firstGlobalIndex)
-    let output = model(images, keep: keep, depth: depth)
-    let terms = try objective(output, images: images, model: model) { [communicator] probabilities in
-      try communicator.allReduce(probabilities, .mean)
-    }
-    terms.total.backward(scale: 1 / Float(rounds))
-    codebook.add(output.indices)
-    var values = [(name: "loss", value: Double(terms.total.item))]
-    values += terms.named.map { ($0.name, Double($0.value)) }
-    if let accuracy = terms.sourceAccuracy { values.append(("sourceAccuracy", Double(accuracy))) }
-    values.append(("keepCount", Double(keep)))
-    return values
+    let input = StageOneStep.Input(
+      images: Tensor(batch), student: Tensor(batch, view: 1), teacher: Tensor(batch, view: 2), labels: batch.labels,
+      firstIndex: batch.firstGlobalIndex)
+    let (values, indices) = try stage.accumulateGradients(input, step: step, keep: keep, scale: 1 / Float(rounds))
+    codebook.add(indices)
+    return values + [("keepCount", Double(keep))]
   }
 
   /// Code statistics of all ranks since the last call.
@@ -99,18 +110,28 @@ public final class TokenizerTask: TrainingTask {
   private struct State: Codable {
     /// The codes of the epoch under way; checkpoints of earlier versions have none.
     var epochCodes: String?
+    /// What the discriminator remembers beside its weights, where there is one.
+    var adversary: Adversary.Memory?
   }
 
-  /// The codes of the epoch under way, as JSON.
+  /// The codes of the epoch under way and the discriminator's statistics, as JSON.
   public func savedState() throws -> String {
-    let state = State(epochCodes: try codebook.savedState())
-    return String(decoding: try JSONEncoder().encode(state), as: UTF8.self)
+    let state = State(epochCodes: try codebook.savedState(), adversary: stage.adversary?.player.memory)
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = .sortedKeys
+    return String(decoding: try encoder.encode(state), as: UTF8.self)
   }
 
   /// Takes back what `savedState` gave.
+  /// - Throws: `ConfigError` if the state lacks the statistics of this recipe's discriminator.
   public func restore(state: String) throws {
     let saved = try JSONDecoder().decode(State.self, from: Data(state.utf8))
     if let codes = saved.epochCodes { try codebook.restore(state: codes) }
+    guard let player = stage.adversary?.player else { return }
+    guard let memory = saved.adversary, player.restore(memory) else {
+      throw ConfigError(
+        key: "loss.adversarial", problem: "does not fit the checkpoint: it has no statistics of this discriminator")
+    }
   }
 }
 
@@ -118,6 +139,13 @@ extension Tensor {
   /// The images of a batch, shape `[B, H, W, 3]`.
   init(_ batch: ImageBatch) {
     self.init(batch.pixels, shape: [batch.count, batch.resolution, batch.resolution, 3])
+  }
+
+  /// Another view of a batch, shape `[B, H, W, 3]`; nil where there is none.
+  fileprivate init?(_ batch: ImageBatch, view: Int) {
+    guard batch.views.indices.contains(view) else { return nil }
+    let view = batch.views[view]
+    self.init(view.pixels, shape: [batch.count, view.resolution, view.resolution, 3])
   }
 }
 

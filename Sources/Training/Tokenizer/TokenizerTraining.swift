@@ -34,14 +34,18 @@ public struct TokenizerTraining {
     let validation = try recipe.data.validation.map {
       try openDataset($0, key: "data.validation", communicator: communicator)
     }
+    let networks = try communicator.collectively("loading the networks of the loss") { try BroughtNetworks(recipe) }
+    if networks.alignment(of: recipe)?.needsTeacher == false { try checkClasses(of: training) }
     let stepsPerEpoch = max(1, training.count / recipe.batch.global)
     let totalSteps = recipe.run.totalSteps(stepsPerEpoch: stepsPerEpoch)
 
     return try run.train(
       resume: resume, stoppingAt: stop, totalSteps: totalSteps,
       makeTask: {
-        TokenizerTask(
-          recipe: recipe, totalSteps: totalSteps, stepsPerEpoch: stepsPerEpoch, communicator: communicator
+        networks.notices.forEach(run.say)
+        return try TokenizerTask(
+          recipe: recipe, totalSteps: totalSteps, stepsPerEpoch: stepsPerEpoch, communicator: communicator,
+          networks: networks
         ) { [communicator, recipe] body in
           try forEachValidationBatch(
             of: validation, recipe: recipe, batchSize: imagesPerRank, communicator: communicator, body)
@@ -55,13 +59,27 @@ public struct TokenizerTraining {
       makeSource: { cursor, directory in
         ImageSource(
           loader: BatchLoader(
-            dataset: training, options: loaderOptions(recipe, batchSize: imagesPerRank, isTraining: true),
+            dataset: training,
+            options: loaderOptions(
+              recipe, batchSize: imagesPerRank, isTraining: true, otherViews: networks.alignmentViews(of: recipe)),
             order: .shuffled(cursor: cursor), rank: communicator.rank, worldSize: communicator.worldSize),
           log: BadImageLog(directory: directory, rank: communicator.rank))
       },
       finish: { task, directory in
         if communicator.isFirst { try drawPictures(task, images: validation ?? training, directory: directory) }
       })
+  }
+
+  /// Alignment with classes needs an output for each.
+  private func checkClasses(of dataset: any ImageDataset) throws(ConfigError) {
+    let classes = dataset.classNames.count
+    guard classes > 0, classes <= recipe.model.headOutputs else {
+      throw ConfigError(
+        key: "model.headOutputs",
+        problem:
+          "is \(recipe.model.headOutputs), but 'data.train' has \(classes) classes, which 'alignment.kind' labels "
+          + "teaches")
+    }
   }
 
   /// The pictures of a run's state.
@@ -80,9 +98,12 @@ public struct TokenizerTraining {
 }
 
 /// How images are loaded for a recipe.
-func loaderOptions(_ recipe: TokenizerRecipe, batchSize: Int, isTraining: Bool) -> LoaderOptions {
+/// - Parameter otherViews: What else than the tokenizer sees of the images.
+func loaderOptions(
+  _ recipe: TokenizerRecipe, batchSize: Int, isTraining: Bool, otherViews: [ViewOptions] = []
+) -> LoaderOptions {
   LoaderOptions(
-    batchSize: batchSize, views: [view(recipe, isTraining: isTraining)], seed: recipe.run.seed,
+    batchSize: batchSize, views: [view(recipe, isTraining: isTraining)] + otherViews, seed: recipe.run.seed,
     threadCount: recipe.data.loaderThreads ?? max(1, Threads.count / 4), prefetchCount: recipe.data.prefetchBatches,
     allowedBadShare: recipe.data.badImageShare)
 }

@@ -1,0 +1,159 @@
+import Checkpointing
+import Collectives
+import Foundation
+import Layers
+import Tensors
+import Tokenizer
+
+/// The networks of stage 1 whose weights the user brings along: LPIPS and the teacher.
+public struct BroughtNetworks {
+  /// LPIPS, if it counts and its weights are there.
+  public private(set) var perceptual: PerceptualLoss?
+  /// DINOv2, if it is asked and its weights are there.
+  public private(set) var teacher: Teacher?
+  /// Channels of what the teacher says.
+  public private(set) var teacherWidth: Int?
+  /// What is off because its weights are not there, a sentence each.
+  public private(set) var notices: [String] = []
+
+  /// No networks.
+  public init() {}
+
+  /// Loads what a recipe names.
+  /// - Throws: `ConfigError` for a file that is not the one the recipe wants, or a network that does not fit the model;
+  ///   `CheckpointError` and `UnfitWeights` for files that cannot be read or hold other weights.
+  public init(_ recipe: TokenizerRecipe) throws {
+    if recipe.loss.perceptual.weight > 0 {
+      perceptual = try Self.perceptual(recipe.loss.perceptual.network)
+      if perceptual == nil {
+        notices.append(
+          "the perceptual term is off: it needs the weights of VGG-16 (vgg16-397923af.pth, download.pytorch.org/models) "
+            + "and of LPIPS (weights/v0.1/vgg.pth of the package lpips); name both with "
+            + "--set 'loss.perceptual.network.files=[FILE, FILE]'")
+      }
+    }
+    if recipe.alignment.loss?.needsTeacher == true {
+      try loadTeacher(recipe)
+      if teacher == nil {
+        notices.append(
+          "global alignment is off: it needs the weights of DINOv2 (model.safetensors of huggingface.co/facebook/dinov2-base, "
+            + "or dinov2_vitb14_pretrain.pth of github.com/facebookresearch/dinov2); name it with "
+            + "--set 'alignment.teacher.files=[FILE]', or train with classes: --set alignment.kind=labels")
+      }
+    }
+  }
+
+  private static func perceptual(_ config: BroughtWeightsConfig) throws -> PerceptualLoss? {
+    guard let files = try config.opened(key: "loss.perceptual.network") else { return nil }
+    var random = SplitMix64(seed: 0)
+    let network = PerceptualLoss(using: &random)
+    let weights = WeightImport(files, names: .perceptual(names: Set(files.flatMap(\.names))))
+    try weights.loadCompletely(into: network, files: files)
+    return network
+  }
+
+  private mutating func loadTeacher(_ recipe: TokenizerRecipe) throws {
+    let config = recipe.alignment
+    guard let files = try config.teacher.opened(key: "alignment.teacher") else { return }
+    let weights = WeightImport(files, names: .teacher(names: Set(files.flatMap(\.names))))
+    let shape = try Teacher.Config(shapes: weights.shapes, heads: config.teacherHeads, path: files[0].path)
+    guard config.resolution.isMultiple(of: shape.patchSize) else {
+      throw ConfigError(
+        key: "alignment.resolution",
+        problem:
+          "is \(config.resolution), which is not a multiple of the teacher's patches of \(shape.patchSize) pixels")
+    }
+    guard shape.width == recipe.model.headOutputs else {
+      throw ConfigError(
+        key: "model.headOutputs",
+        problem: "is \(recipe.model.headOutputs), but the teacher in \(files[0].path) has \(shape.width) channels")
+    }
+    var random = SplitMix64(seed: 0)
+    let network = Teacher(shape, using: &random)
+    // Only pretraining uses the mask token, and not every publisher keeps it.
+    try weights.loadCompletely(into: network, files: files, allowedMissing: ["embeddings.mask_token"])
+    teacher = network
+    teacherWidth = shape.width
+  }
+}
+
+extension BroughtWeightsConfig {
+  /// Opens the files; nil where there are none.
+  /// - Parameter key: Where the recipe names them.
+  /// - Throws: `CheckpointError` for a file that cannot be read; `ConfigError` for one that the recipe does not want.
+  func opened(key: String) throws -> [any TensorFile]? {
+    guard !files.isEmpty else { return nil }
+    return try files.map { path in
+      let file = try WeightFile.open(path)
+      guard !sha256.isEmpty else { return file }
+      let found = try Checkpointing.sha256(ofFile: path)
+      guard sha256.contains(where: { found.hasPrefix($0) }) else {
+        throw ConfigError(
+          key: "\(key).sha256",
+          problem: "has \(sha256.joined(separator: " and ")), but \(path) has \(found): it is another file than this "
+            + "recipe was made for; bring that one, or take the hash out with --set '\(key).sha256=[]'")
+      }
+      return file
+    }
+  }
+}
+
+extension WeightImport {
+  /// Sets every parameter of a network.
+  /// - Throws: `UnfitWeights` if anything is missing, unexpected or of another shape.
+  func loadCompletely(
+    into module: some Module, files: [any TensorFile], allowedMissing: [String] = []
+  ) throws {
+    let outcome = outcome(for: module, allowedMissing: allowedMissing)
+    guard outcome.isComplete else {
+      throw UnfitWeights(path: files.map(\.path).joined(separator: ", "), report: outcome.text(listing: false))
+    }
+    try load(into: module)
+  }
+}
+
+extension PublishedNames {
+  /// LPIPS with VGG-16: torchvision's `features.N.…` or LPIPS's own `net.sliceM.N.…`, and `linM.model.1.weight`; also
+  /// inside a tokenizer's checkpoint, under `loss.perceptual_loss.`.
+  static func perceptual(names: Set<String>) -> PublishedNames {
+    let prefix = "loss.perceptual_loss."
+    let isInside = names.contains { $0.hasPrefix(prefix) }
+    return PublishedNames { name in
+      guard !isInside || name.hasPrefix(prefix) else { return .other(part: String(name.prefix { $0 != "." })) }
+      let parts = name.dropFirst(isInside ? prefix.count : 0).split(separator: ".").map(String.init)
+      switch parts.first {
+      case "classifier", "scaling_layer", "lins": return .other(part: parts[0])
+      case "net" where parts.count == 4: return .parameters(["features.\(parts[2]).\(parts[3])"])
+      default: return .parameters([parts.joined(separator: ".")])
+      }
+    }
+  }
+}
+
+extension Teacher.Config {
+  /// The shape of a vision transformer, from the shapes of its weights.
+  /// - Parameters:
+  ///   - heads: They leave no trace in the shapes; nil for one per 64 channels.
+  ///   - path: Names the file in messages.
+  fileprivate init(shapes: [String: [Int]], heads: Int?, path: String) throws {
+    self.init()
+    func shape(_ key: String, dimensions: Int) throws -> [Int] {
+      guard let shape = shapes[key], shape.count == dimensions, shape.allSatisfy({ $0 > 0 }) else {
+        throw UnfitWeights(path: path, report: "'\(key)', which every DINOv2 has, is missing or of another shape")
+      }
+      return shape
+    }
+    let positions = try shape("embeddings.position_embeddings", dimensions: 3)
+    width = positions[2]
+    patchSize = try shape("embeddings.patch_embeddings.projection.weight", dimensions: 4)[3]
+    imageSize = Int(Double(positions[1] - 1).squareRoot().rounded()) * patchSize
+    blocks = 0
+    while shapes["encoder.layer.\(blocks).norm1.weight"] != nil { blocks += 1 }
+    self.heads = heads ?? max(1, width / 64)
+    guard width.isMultiple(of: self.heads) else {
+      throw ConfigError(
+        key: "alignment.teacherHeads",
+        problem: "is \(self.heads), which does not divide the teacher's \(width) channels")
+    }
+  }
+}
