@@ -2,50 +2,6 @@
 
 #include "row_reductions.h"
 
-// Unaligned, because panels of odd depth start anywhere.
-typedef float lanes __attribute__((vector_size(64), aligned(4)));
-enum { lane_count = 16, panel_lanes = kernels_panel_width / lane_count, largest_block = 8 };
-
-/// `rows` is a constant at every call, so the sums live in registers.
-ALWAYS_INLINE void panel_block(
-  const int rows, ptrdiff_t depth, ptrdiff_t columns, const float *restrict x, const float *restrict panel,
-  float *restrict y, ptrdiff_t y_stride) {
-  lanes sums[largest_block][panel_lanes];
-#pragma clang loop unroll(full)
-  for (int r = 0; r < rows; r++)
-    for (int l = 0; l < panel_lanes; l++) sums[r][l] = (lanes){0};
-  for (ptrdiff_t i = 0; i < depth; i++) {
-    const lanes *w = (const lanes *)(panel + i * kernels_panel_width);
-#pragma clang loop unroll(full)
-    for (int r = 0; r < rows; r++)
-      for (int l = 0; l < panel_lanes; l++) sums[r][l] += w[l] * x[r * depth + i];
-  }
-#pragma clang loop unroll(full)
-  for (int r = 0; r < rows; r++) {
-    float *out = y + r * y_stride;
-    if (columns == kernels_panel_width)
-      for (int l = 0; l < panel_lanes; l++) *(lanes *)(out + l * lane_count) = sums[r][l];
-    else
-      for (ptrdiff_t c = 0; c < columns; c++) out[c] = sums[r][c / lane_count][c % lane_count];
-  }
-}
-
-VECTOR_CLONES void kernels_panel_product(
-  ptrdiff_t rows, ptrdiff_t depth, ptrdiff_t columns, const float *restrict x, const float *restrict panel,
-  float *restrict y, ptrdiff_t y_stride) {
-  ptrdiff_t r = 0;
-  for (; r + 8 <= rows; r += 8) panel_block(8, depth, columns, x + r * depth, panel, y + r * y_stride, y_stride);
-  if (r + 4 <= rows) {
-    panel_block(4, depth, columns, x + r * depth, panel, y + r * y_stride, y_stride);
-    r += 4;
-  }
-  if (r + 2 <= rows) {
-    panel_block(2, depth, columns, x + r * depth, panel, y + r * y_stride, y_stride);
-    r += 2;
-  }
-  if (r < rows) panel_block(1, depth, columns, x + r * depth, panel, y + r * y_stride, y_stride);
-}
-
 ALWAYS_INLINE float query_dot(ptrdiff_t n, const float *restrict a, const float *restrict b) {
 #pragma clang fp reassociate(on)
   float sum = 0;

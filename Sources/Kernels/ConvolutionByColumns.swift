@@ -10,20 +10,19 @@ func convolutionByColumns(
 ) {
   let pixels = shape.batch * shape.outputHeight * shape.outputWidth
   if shape.isPointwise {
-    gemm(
+    PackedMatrix(MatrixView(weight, rows: shape.inputChannels, columns: shape.outputChannels)).multiply(
       MatrixView(x, rows: pixels, columns: shape.inputChannels),
-      MatrixView(weight, rows: shape.inputChannels, columns: shape.outputChannels),
       into: MatrixView(y, rows: pixels, columns: shape.outputChannels))
     if let bias { addRows(bias, to: y, rows: pixels, columns: shape.outputChannels) }
     return
   }
   let window = kernels_window(forwardOf: shape)
-  let weights = MatrixView(weight, rows: window.taps, columns: shape.outputChannels)
+  let weights = PackedMatrix(MatrixView(weight, rows: window.taps, columns: shape.outputChannels))
   parallelChunks(pixels, of: window.pixelsPerBlock) { block in
     let columns = window.columns(of: x, block)
     let out = y + block.lowerBound * shape.outputChannels
-    gemmOnThisThread(
-      MatrixView(columns.pointer, rows: block.count, columns: window.taps), weights,
+    weights.multiplyOnThisThread(
+      MatrixView(columns.pointer, rows: block.count, columns: window.taps),
       into: MatrixView(out, rows: block.count, columns: shape.outputChannels))
     if let bias { kernels_add_rows(block.count, shape.outputChannels, bias, out) }
   }

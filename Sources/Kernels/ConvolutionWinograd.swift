@@ -157,22 +157,11 @@ struct WinogradConvolution {
     _ values: MatrixView, plane: Int, by weights: UnsafeMutablePointer<Float>, plane weightPlane: Int, columns: Int,
     into products: UnsafeMutablePointer<Float>, accumulating: Bool
   ) {
-    let rowsPerCall = max(1, smallProduct / (columns * values.columns))
     for index in 0..<planeCount {
-      let b = MatrixView(
-        weights + index * weightPlane, rows: values.columns, columns: columns, rowStride: groupSize)
-      for row in stride(from: 0, to: values.rows, by: rowsPerCall) {
-        let rows = min(rowsPerCall, values.rows - row)
-        gemmOnThisThread(
-          MatrixView(
-            values.pointer + index * plane + row * values.rowStride, rows: rows, columns: values.columns,
-            rowStride: values.rowStride),
-          b,
-          into: MatrixView(
-            products + index * productPlane(values.rows) + row * groupSize, rows: rows, columns: columns,
-            rowStride: groupSize),
-          accumulating: accumulating)
-      }
+      kernels_plane_product(
+        values.rows, values.columns, columns, values.pointer + index * plane, values.rowStride, 1,
+        weights + index * weightPlane, groupSize, products + index * productPlane(values.rows), groupSize,
+        accumulating ? 1 : 0)
     }
   }
 
@@ -199,8 +188,6 @@ final class Zeros {
 let groupSize = kernels_winograd_group
 /// Floats between planes, so that equal places of different planes do not fall into the same cache set.
 let planePadding = 16
-/// Products of at most this many multiplications take OpenBLAS's path for small matrices, which packs nothing.
-let smallProduct = 1_000_000
 /// Floats that the caches hold: larger outputs are written past them.
 private let cacheSize = 1 << 21
 /// Floats of transformed weights that threads share.

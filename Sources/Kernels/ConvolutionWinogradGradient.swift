@@ -129,18 +129,12 @@ struct WinogradWeightGradient {
     func multiply(_ pair: Int, into sum: UnsafeMutablePointer<Float>, accumulating: Bool) {
       let (inputGroup, outputGroup) = (pair / gradient.outputGroups, pair % gradient.outputGroups)
       let (rows, columns) = (gradient.inputsPadded(inputGroup), gradient.outputsPadded(outputGroup))
-      let perCall = smallProduct / (groupSize * groupSize)
       for plane in 0..<gradient.planeCount {
         let a = inputs.pointer + plane * inputPlane + inputGroup * tiles.count * groupSize
         let b = outputs.pointer + plane * outputPlane + outputGroup * tiles.count * groupSize
-        for start in stride(from: 0, to: tiles.count, by: perCall) {
-          let count = min(perCall, tiles.count - start)
-          gemmOnThisThread(
-            MatrixView(a + start * groupSize, rows: count, columns: rows, rowStride: groupSize).transposed,
-            MatrixView(b + start * groupSize, rows: count, columns: columns, rowStride: groupSize),
-            into: MatrixView(sum + plane * gradient.sumPlane, rows: rows, columns: columns, rowStride: groupSize),
-            accumulating: accumulating || start > 0)
-        }
+        kernels_plane_product(
+          rows, tiles.count, columns, a, 1, groupSize, b, groupSize, sum + plane * gradient.sumPlane, groupSize,
+          accumulating ? 1 : 0)
       }
     }
   }

@@ -1,46 +1,97 @@
 import CKernels
 
-/// A weight matrix laid out for products with few rows: panels of 32 outputs, each `[in][32]`, are read once, in order.
+/// The right-hand matrix of products `x·B`, laid out in strips of columns, each `[depth][strip]`.
 ///
-/// Every value of a product is summed over the inputs in order, so a row's result has the same bits whatever other rows
-/// are in the batch. A copy of the weight: twice its memory while it lives.
+/// Every value of a product is summed over the depth in an order that depends on the depth alone, so a row's result has
+/// the same bits whatever other rows are in the batch, on whatever rank. A copy of the matrix: its memory once more while
+/// it lives.
 public struct PackedMatrix: Sendable {
-  /// Inputs and outputs.
-  public let inputSize: Int, outputSize: Int
+  /// Rows and columns of the matrix.
+  public let depth: Int, columns: Int
+  private let strip: Int
   private let storage: Storage
 
-  private static let panelWidth = Int(kernels_panel_width)
-
-  /// Packs a weight.
-  /// - Parameter weight: `outputSize × inputSize`, row-major.
-  public init(_ weight: UnsafePointer<Float>, outputSize: Int, inputSize: Int) {
-    self.inputSize = inputSize
-    self.outputSize = outputSize
-    let width = Self.panelWidth
-    let panels = (outputSize + width - 1) / width
-    let storage = Storage(count: panels * width * inputSize)
-    parallelFor(panels) { panel in
-      let target = storage.pointer + panel * width * inputSize
-      for column in 0..<width {
-        let output = panel * width + column
-        for input in 0..<inputSize {
-          target[input * width + column] = output < outputSize ? weight[output * inputSize + input] : 0
+  /// Packs a matrix; a weight `[out, in]` of a linear map is packed as its transpose.
+  public init(_ matrix: MatrixView) {
+    (depth, columns) = (matrix.rows, matrix.columns)
+    strip = kernels_plane_product_strip()
+    let (depth, columns, strip) = (depth, columns, strip)
+    let stripCount = (columns + strip - 1) / strip
+    let storage = Storage(count: stripCount * strip * depth)
+    parallelChunks(stripCount, of: max(1, (1 << 14) / max(1, depth * strip))) { strips in
+      for index in strips {
+        let target = storage.pointer + index * strip * depth
+        let width = min(strip, columns - index * strip)
+        if width < strip { kernels_fill(strip * depth, 0, target) }
+        let first = index * strip
+        if matrix.isTransposed {
+          kernels_transpose(width, depth, matrix.pointer + first * matrix.rowStride, matrix.rowStride, target, strip)
+        } else {
+          for row in 0..<depth {
+            (target + row * strip).update(from: matrix.pointer + row * matrix.rowStride + first, count: width)
+          }
         }
       }
     }
     self.storage = storage
   }
 
-  /// `y = x·Wᵀ` for `rows` rows.
-  public func multiply(_ x: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>, rows: Int) {
-    let width = Self.panelWidth
-    let panels = (outputSize + width - 1) / width
-    parallelChunks(panels, of: max(1, (1 << 15) / max(1, rows * inputSize * width))) { range in
-      for panel in range {
-        kernels_panel_product(
-          rows, inputSize, min(width, outputSize - panel * width), x, storage.pointer + panel * width * inputSize,
-          y + panel * width, outputSize)
+  /// `y = x·B` on this rank's threads.
+  /// - Precondition: `x` is `rows × depth`, `y` is `rows × columns`, neither transposed.
+  public func multiply(_ x: MatrixView, into y: MatrixView) {
+    // Few rows: the matrix is read once, each thread its own strips. Many: each thread its own rows as well.
+    let rowsPerJob = 192
+    let stripsPerJob = max(1, (x.rows < rowsPerBlock ? 64 : 256) / strip)
+    let stripCount = (columns + strip - 1) / strip
+    let groups = (stripCount + stripsPerJob - 1) / stripsPerJob
+    parallelFor(groups * ((x.rows + rowsPerJob - 1) / rowsPerJob)) { job in
+      let rows = job / groups * rowsPerJob..<min(x.rows, (job / groups + 1) * rowsPerJob)
+      let strips = job % groups * stripsPerJob..<min(stripCount, (job % groups + 1) * stripsPerJob)
+      multiply(x.sliced(rows: rows), into: y.sliced(rows: rows), strips: strips)
+    }
+  }
+
+  /// `multiply` without threads, for callers that run inside a parallel loop.
+  func multiplyOnThisThread(_ x: MatrixView, into y: MatrixView) {
+    multiply(x, into: y, strips: 0..<(columns + strip - 1) / strip)
+  }
+
+  private func multiply(_ x: MatrixView, into y: MatrixView, strips: Range<Int>) {
+    guard x.columns == depth, y.columns == columns, x.rows == y.rows, !x.isTransposed, !y.isTransposed else {
+      fatalError("PackedMatrix: \(x.rows)×\(x.columns) by \(depth)×\(columns) into \(y.rows)×\(y.columns)")
+    }
+    if depth == 0 {
+      for row in 0..<y.rows { kernels_fill(y.columns, 0, y.pointer + row * y.rowStride) }
+    }
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: rowsPerBlock * strip) { ragged in
+      guard let ragged = ragged.baseAddress else { return }
+      for start in stride(from: 0, to: depth, by: depthPerPart) {
+        let count = min(depthPerPart, depth - start)
+        for row in stride(from: 0, to: x.rows, by: rowsPerBlock) {
+          let rows = min(rowsPerBlock, x.rows - row)
+          for index in strips {
+            let column = index * strip
+            let width = min(strip, columns - column)
+            let target = y.pointer + row * y.rowStride + column
+            // The last columns may not fill whole vectors: those are summed beside the result.
+            let isWhole = width % kernels_winograd_lanes == 0
+            kernels_plane_product(
+              rows, count, paddedToLanes(width), x.pointer + row * x.rowStride + start, x.rowStride, 1,
+              storage.pointer + column * depth + start * strip, strip, isWhole ? target : ragged,
+              isWhole ? y.rowStride : strip, isWhole && start > 0 ? 1 : 0)
+            guard !isWhole else { continue }
+            for r in 0..<rows {
+              let (from, to) = (ragged + r * strip, target + r * y.rowStride)
+              if start > 0 { kernels_add(width, from, to) } else { to.update(from: from, count: width) }
+            }
+          }
+        }
       }
     }
   }
 }
+
+/// Rows whose part of the left-hand matrix stays in L1 and L2 while all strips pass.
+private let rowsPerBlock = 48
+/// Depth of a strip that stays in L1; partial sums of parts are added.
+private let depthPerPart = 256

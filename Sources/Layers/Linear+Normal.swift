@@ -11,5 +11,6 @@ extension Linear {
         ? Tensor(repeating: 0, shape: shape)
         : .normal(standardDeviation: standardDeviation, shape: shape, using: &random))
     bias = nil
+    inertBias = nil
   }
 }

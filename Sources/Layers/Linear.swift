@@ -6,22 +6,29 @@ public struct Linear: Module {
   public let weight: Parameter
   /// Shape `[out]`.
   public let bias: Parameter?
+  let inertBias: Range<Int>?
 
   /// Weights and bias uniform in ±1/√in.
-  /// - Parameter publishedShape: Where the published weight is a 1×1 convolution, `[out, in, 1, 1]`.
+  /// - Parameters:
+  ///   - publishedShape: Where the published weight is a 1×1 convolution, `[out, in, 1, 1]`.
+  ///   - inertBias: Outputs that become the keys of attention. A bias common to all keys cancels in the softmax, so its
+  ///     gradient is zero; summed in floats it would be noise, which Adam scales up to whole steps of the learning rate.
   public init(
     inputSize: Int, outputSize: Int, hasBias: Bool = true, publishedShape: [Int]? = nil,
-    using random: inout SplitMix64
+    inertBias: Range<Int>? = nil, using random: inout SplitMix64
   ) {
     let bound = 1 / Float(inputSize).squareRoot()
     weight = Parameter(
       .uniform(in: -bound...bound, shape: [outputSize, inputSize], using: &random), publishedShape: publishedShape)
     bias = hasBias ? Parameter(.uniform(in: -bound...bound, shape: [outputSize], using: &random)) : nil
+    self.inertBias = inertBias
   }
 
   /// - Parameter x: Shape `[..., in]`.
   /// - Returns: Shape `[..., out]`.
-  public func callAsFunction(_ x: Tensor) -> Tensor { linear(x, weight: weight.value, bias: bias?.value) }
+  public func callAsFunction(_ x: Tensor) -> Tensor {
+    linear(x, weight: weight.value, bias: bias?.value, inertBias: inertBias)
+  }
 
   /// Visits `weight` and `bias`.
   public func forEachParameter(_ body: (_ name: String, _ parameter: Parameter) -> Void) {

@@ -1,18 +1,19 @@
 import Kernels
 
-/// Returns `x · Wᵀ + b` over the last axis.
+/// Returns `x · Wᵀ + b` over the last axis. A row's result has the same bits whatever other rows there are.
 /// - Parameters:
 ///   - x: Shape `[..., in]`.
 ///   - weight: Shape `[out, in]`.
 ///   - bias: Shape `[out]`.
+///   - inertBias: Outputs whose bias provably changes nothing downstream; its gradient is exactly zero there.
 /// - Returns: Shape `[..., out]`.
 /// - Complexity: One gemm forward, two backward.
-public func linear(_ x: Tensor, weight: Tensor, bias: Tensor? = nil) -> Tensor {
+public func linear(_ x: Tensor, weight: Tensor, bias: Tensor? = nil, inertBias: Range<Int>? = nil) -> Tensor {
   require(
     weight.dimensionCount == 2 && x.channels == weight.shape[1] && (bias.map { $0.shape == [weight.shape[0]] } ?? true),
     "linear: x \(x.shape), weight \(weight.shape), bias \(bias?.shape ?? [])")
   let y = Tensor(uninitialized: x.shape.dropLast() + [weight.shape[0]])
-  gemm(x.matrix, weight.matrix.transposed, into: y.matrix)
+  PackedMatrix(weight.matrix.transposed).multiply(x.matrix, into: y.matrix)
   if let bias { addRows(bias.pointer, to: y.pointer, rows: y.rows, columns: y.channels) }
   let biasNode = bias?.node
   return y.recording("linear", from: [x, weight, bias]) { dY in
@@ -24,6 +25,7 @@ public func linear(_ x: Tensor, weight: Tensor, bias: Tensor? = nil) -> Tensor {
     }
     biasNode?.accumulate { dB, accumulating in
       columnSums(dY.pointer, into: dB.pointer, rows: dY.rows, columns: dY.channels, accumulating: accumulating)
+      if let inertBias { fill(dB.pointer + inertBias.lowerBound, count: inertBias.count, with: 0) }
     }
   }
 }

@@ -103,7 +103,7 @@ private struct RecoveryBlock: Module {
   init(width: Int, heads: Int, layerScale: Float, using random: inout SplitMix64) {
     norm1 = LayerNorm(channels: width)
     q = Linear(inputSize: width, outputSize: width, using: &random)
-    kv = Linear(inputSize: width, outputSize: 2 * width, using: &random)
+    kv = Linear(inputSize: width, outputSize: 2 * width, inertBias: 0..<width, using: &random)
     proj = Linear(inputSize: width, outputSize: width, using: &random)
     scale1 = Parameter(Tensor(repeating: layerScale, shape: [width]))
     norm2 = LayerNorm(channels: width)

@@ -8,7 +8,8 @@ struct SelfAttention: Module {
   let heads: Int
 
   init(width: Int, heads: Int, using random: inout SplitMix64) {
-    qkv = Linear(inputSize: width, outputSize: 3 * width, using: &random)
+    qkv = Linear(
+      inputSize: width, outputSize: 3 * width, inertBias: width..<2 * width, using: &random)
     proj = Linear(inputSize: width, outputSize: width, using: &random)
     self.heads = heads
   }

@@ -20,6 +20,18 @@ struct BasicOperationTests {
     expectGradient(of: { linear($0[0], weight: $0[1], bias: $0[2]) }, at: tensors)
   }
 
+  @Test func anInertBiasHasNoGradient() {
+    var random = SplitMix64(seed: 4)
+    let layer = Linear(inputSize: 8, outputSize: 12, inertBias: 4..<8, using: &random)
+    let arena = ParameterArena([("weight", layer.weight)] + (layer.bias.map { [("bias", $0)] } ?? []))
+    arena.startStep()
+    let loss = mean(attention(qkv: layer(randomTensors([2, 5, 8])[0]), heads: 2))
+    loss.backward()
+    let gradient = layer.bias?.gradient.values ?? []
+    #expect(gradient[4..<8].allSatisfy { $0 == 0 })
+    #expect(gradient[8...].allSatisfy { $0 != 0 })
+  }
+
   @Test(arguments: [Activation.gelu, .silu])
   func activationGradients(function: Activation) {
     expectGradient(of: { activation($0[0], function) }, at: randomTensors([3, 17], in: -4...4))

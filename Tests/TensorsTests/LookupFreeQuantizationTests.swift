@@ -75,8 +75,9 @@ struct LookupFreeQuantizationTests {
     let z = Tensor(repeating: 0, shape: [3, 20])
     let entropies = lookupFreeEntropy(z, epsilon: 0)
     let expected = 20 * log(Float(2))
-    #expect(abs(entropies.sampleEntropy.item - expected) < 1e-5)
-    #expect(abs(entropies.batchEntropy.item - expected) < 1e-5)
+    // A million floats are summed, in an order that depends on the CPU's vector width.
+    #expect(abs(entropies.sampleEntropy.item - expected) < 2e-6 * expected)
+    #expect(abs(entropies.batchEntropy.item - expected) < 2e-6 * expected)
   }
 
   @Test func twoRanksGiveTheGlobalEntropyAndAfterAveragingItsGradient() {

@@ -10,6 +10,7 @@
 #include "im2col.h"
 #include "normalization.h"
 #include "optimizer.h"
+#include "plane_product.h"
 #include "pooling.h"
 #include "quantization.h"
 #include "rotary.h"
