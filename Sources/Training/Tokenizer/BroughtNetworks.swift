@@ -11,8 +11,6 @@ public struct BroughtNetworks {
   public private(set) var perceptual: PerceptualLoss?
   /// DINOv2, if it is asked and its weights are there.
   public private(set) var teacher: Teacher?
-  /// Channels of what the teacher says.
-  public private(set) var teacherWidth: Int?
   /// What is off because its weights are not there, a sentence each.
   public private(set) var notices: [String] = []
 
@@ -73,7 +71,6 @@ public struct BroughtNetworks {
     // Only pretraining uses the mask token, and not every publisher keeps it.
     try weights.loadCompletely(into: network, files: files, allowedMissing: ["embeddings.mask_token"])
     teacher = network
-    teacherWidth = shape.width
   }
 }
 
