@@ -69,7 +69,9 @@ let package = Package(
       name: "TrainingTests",
       dependencies: ["Training", "Tokenizer", "Collectives", "Checkpointing", "Layers", "Tensors"]),
     .executableTarget(
-      name: "rank-checks", dependencies: ["MPI", "Collectives", "Training"], path: "Tests/RankChecks",
+      name: "rank-checks",
+      dependencies: ["MPI", "Collectives", "Training", "Checkpointing", "DataLoading", "Tensors"],
+      path: "Tests/RankChecks",
       swiftSettings: numericSwift),
     .executableTarget(
       name: "benchmarks", dependencies: ["Tokenizer", "Generator", "Layers", "Tensors", "Kernels", "Optimizers"],

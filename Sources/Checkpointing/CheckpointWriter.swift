@@ -66,8 +66,6 @@ public struct CheckpointWriter: Sendable {
   public func prepare() throws(CheckpointError) {
     try FileSystem.remove(partialDirectory)
     try FileSystem.createDirectory(partialDirectory)
-    // The folder's own name must survive a power failure, too.
-    try FileSystem.synchronizeDirectory(folder.runDirectory)
     stageObserver?(.prepared)
   }
 
@@ -194,6 +192,8 @@ public struct CheckpointWriter: Sendable {
     // The same step once more, for example after falling back past a damaged checkpoint: the old one steps aside and
     // comes back in `removeLeftovers` should we be killed between the two renames.
     let replaced = directory + CheckpointFolder.replacedSuffix
+    // The name of the folder of all checkpoints must survive a power failure, too.
+    try FileSystem.synchronizeDirectory(folder.runDirectory)
     try FileSystem.remove(replaced)
     if FileSystem.isDirectory(directory) { try FileSystem.rename(directory, to: replaced) }
     try FileSystem.rename(partialDirectory, to: directory)

@@ -4,6 +4,9 @@ extension Communicator {
   /// True on the rank that speaks for the job: the one that prints, logs and writes shared files.
   public var isFirst: Bool { rank == 0 }
 
+  /// Ends every rank of the job at once with the given exit status. Not collective: any one rank may call it.
+  public func abort(status: Int32) -> Never { ending(status) }
+
   /// Returns the reduction of one value per rank. Collective.
   public func allReduce<Element: Reducible>(
     _ value: Element, _ reduction: Reduction

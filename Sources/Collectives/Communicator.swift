@@ -64,8 +64,9 @@ public protocol Communicator: AnyObject {
   /// Operations on the two may be under way at the same time.
   func duplicate() throws(CommunicationError) -> sending any Communicator
 
-  /// Ends every rank of the job at once with the given exit status. Not collective: any one rank may call it.
-  func abort(status: Int32) -> Never
+  /// Ends every rank of the job at once with the given exit status. Not collective: any thread of any one rank may call
+  /// it, also while this communicator is in use.
+  var ending: @Sendable (_ status: Int32) -> Never { get }
 }
 
 /// Checks, on this rank alone, what `reduceScatter` and `allGather` demand of their ranges.

@@ -103,7 +103,7 @@ public final class LoopbackCommunicator: Communicator {
   }
 
   /// Ends the process, and with it every rank.
-  public func abort(status: Int32) -> Never { exit(status) }
+  public var ending: @Sendable (_ status: Int32) -> Never { { exit($0) } }
 
   /// Returns the arrays of all ranks, by rank, once all of them have called the same operation.
   private func exchange<Element: Reducible>(

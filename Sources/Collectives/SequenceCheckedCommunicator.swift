@@ -16,7 +16,7 @@ public final class SequenceCheckedCommunicator: Communicator {
   public var hostName: String { base.hostName }
 
   private let base: any Communicator
-  private let checkedCallCount: Int
+  private var checkedCallCount: Int
   private var callCount = 0
 
   /// Checks the operations of `base`, which should not be used otherwise meanwhile. Not collective.
@@ -28,6 +28,9 @@ public final class SequenceCheckedCommunicator: Communicator {
     self.base = base
     self.checkedCallCount = checkedCallCount
   }
+
+  /// Only passes operations on from now. To be called by every rank between the same operations.
+  public func stopChecking() { checkedCallCount = 0 }
 
   /// Replaces `values` on every rank by their reduction.
   public func allReduce<Element: Reducible>(
@@ -78,7 +81,7 @@ public final class SequenceCheckedCommunicator: Communicator {
   }
 
   /// Ends every rank of the job at once with the given exit status.
-  public func abort(status: Int32) -> Never { base.abort(status: status) }
+  public var ending: @Sendable (_ status: Int32) -> Never { base.ending }
 
   /// Throws on every rank alike, unless all ranks have the same intent.
   private func compare(_ intent: String) throws(CommunicationError) {

@@ -54,5 +54,5 @@ public final class SingleCommunicator: Communicator {
   public func duplicate() -> sending any Communicator { SingleCommunicator() }
 
   /// Ends the process.
-  public func abort(status: Int32) -> Never { exit(status) }
+  public var ending: @Sendable (_ status: Int32) -> Never { { exit($0) } }
 }

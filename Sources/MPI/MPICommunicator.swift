@@ -95,9 +95,11 @@ public final class MPICommunicator: Communicator {
   }
 
   /// Ends every rank of the job at once; `mpirun` returns the given status.
-  public func abort(status: Int32) -> Never {
-    cmpi_abort(status)
-    _exit(status)  // Only reached if MPI itself could not end the process.
+  public var ending: @Sendable (_ status: Int32) -> Never {
+    { status in
+      cmpi_abort(status)
+      _exit(status)  // Only reached if MPI itself could not end the process.
+    }
   }
 
   /// Gives the shared memory and the derived communicators back. Collective.

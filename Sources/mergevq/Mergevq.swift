@@ -13,7 +13,9 @@ struct Mergevq: ParsableCommand {
       Exit status: 0 done; 64 wrong recipe or arguments; 65 unreadable data; 70 training diverged; \
       74 checkpoint or run directory unusable; 75 interrupted or a rank lost, start again to resume.
       """,
-    subcommands: [TokenizerCommand.self, CheckpointCommand.self, DoctorCommand.self])
+    subcommands: [
+      TokenizerCommand.self, CheckpointCommand.self, DoctorCommand.self, SuperviseCommand.self, StatusCommand.self,
+    ])
 
   /// As the library's own, but the ranks of a job show help and usage errors once.
   static func main() {

@@ -12,13 +12,28 @@ struct TrainingOptions: ParsableArguments {
   )
   var resume = Resume.auto
 
-  @Flag(help: "Print the resolved recipe, parameter counts and memory, and stop.")
+  @Flag(help: "Print the resolved recipe, parameters, memory, messages and checkpoint sizes, and stop.")
   var dryRun = false
+
+  @Option(help: "With --dry-run: plan for that many ranks instead of those that mpirun started.", transform: positive)
+  var ranks: Int?
 
   @Option(
     help: ArgumentHelp("Stop, with a checkpoint, when that many steps are done in all.", valueName: "steps"),
     transform: positive)
   var stopAfter: Int?
+
+  func validate() throws {
+    guard ranks == nil || dryRun else {
+      throw ValidationError("--ranks plans a run with --dry-run; the ranks that train are started by mpirun -n")
+    }
+  }
+
+  /// What a supervisor must know of the run.
+  func supervised<R: TrainingRecipe>(_ type: R.Type) throws -> (batch: BatchConfig, runDirectory: String) {
+    let recipe = try R.resolve(path: recipe.recipe, overrides: recipe.overrides)
+    return (recipe.batch, recipe.runDirectory)
+  }
 
   /// Plans or trains by the recipe, on every rank of the job.
   /// - Throws: `ExitCode`, after the error was shown.
@@ -30,13 +45,14 @@ struct TrainingOptions: ParsableArguments {
       let recipe = try recipe.resolved(as: R.self, on: communicator)
       if dryRun {
         let text = try communicator.collectively("planning the run") {
-          communicator.isFirst ? try plan(recipe, communicator.worldSize).text : ""
+          communicator.isFirst ? try plan(recipe, ranks ?? communicator.worldSize).text : ""
         }
         return Console.write(text)
       }
       var line = Console.progressLine()
       let reporter = TrainingReporter(
-        progress: { Console.write(line.report($0)) }, message: { Console.write(line.message($0)) })
+        progress: { Console.write(line.report($0)) }, message: { Console.write(line.message($0)) },
+        alarm: { Console.writeError("mergevq: \($0)\n") })
       let ending = try train(recipe, communicator, reporter)
       if communicator.isFirst { Console.write(line.finish()) }
       if case .interrupted(let signal, let step) = ending {

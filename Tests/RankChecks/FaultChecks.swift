@@ -24,6 +24,17 @@ func failCollectivelyOnOneRank(_ communicator: any Communicator, _ arguments: [S
   }
 }
 
+/// One rank takes another path than the others: `differ RANK`.
+func callDifferentOperations(_ communicator: any Communicator, _ arguments: [String]) throws {
+  let checked = SequenceCheckedCommunicator(communicator)
+  _ = try checked.allReduce(Float(1), .sum)
+  if arguments.first == "\(communicator.rank)" {
+    try checked.barrier()
+  } else {
+    _ = try checked.allReduce(Float(1), .sum)
+  }
+}
+
 /// Prints each rank's process identifier and then reduces until it is killed: `wait`.
 func waitForever(_ communicator: any Communicator, _ arguments: [String]) throws {
   let identifiers = try communicator.allGather(Int64(ProcessInfo.processInfo.processIdentifier))

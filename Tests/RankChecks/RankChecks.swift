@@ -14,8 +14,12 @@ enum RankChecks {
     "nodes": checkNodes,
     "throw": throwOnOneRank,
     "agree": failCollectivelyOnOneRank,
+    "differ": callDifferentOperations,
     "wait": waitForever,
     "rates": printRates,
+    "reshard": reshard,
+    "saving": printSavingSpeed,
+    "shares": printShares,
     "train": trainTokenizer,
   ]
 

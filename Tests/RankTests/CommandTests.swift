@@ -50,6 +50,15 @@ struct CommandTests {
     #expect(outcome.status == 0)
   }
 
+  @Test func theDryRunPlansForRanksThatAreNotThere() throws {
+    let outcome = try train(["--dry-run", "--ranks", "16"], rankCount: 1)
+    #expect(outcome.status == 0, "\(outcome)")
+    for text in ["one of 16, at 2 images", "sent by a rank in a step", "shards of a rank"] {
+      #expect(outcome.occurrences(of: text) == 1, "\(outcome)")
+    }
+    #expect(try train(["--ranks", "16"], rankCount: 1).status == 64)
+  }
+
   @Test func aTokenizerIsTrainedStoppedResumedAndShown() throws {
     let folder = FileManager.default.temporaryDirectory.appending(component: "command-\(UUID().uuidString)")
     defer { do { try FileManager.default.removeItem(at: folder) } catch { print("\(folder.path) is left behind") } }

@@ -6,7 +6,7 @@ import Testing
 enum RankTests {}
 
 /// Whether a process is still there, and not only a dead one nobody has asked for its status.
-private func isRunning(_ identifier: Int32) -> Bool {
+func isRunning(_ identifier: Int32) -> Bool {
   guard let status = FileManager.default.contents(atPath: "/proc/\(identifier)/status") else { return false }
   return !String(decoding: status, as: UTF8.self).contains("State:\tZ")
 }
@@ -30,6 +30,14 @@ extension RankTests {
       #expect(outcome.status == 65)
       #expect(outcome.occurrences(of: "the disk is on fire") == 1)
       #expect(outcome.standardError.contains("rank 1 ("))
+    }
+
+    @Test func aRankThatCallsAnotherOperationIsNamed() throws {
+      let outcome = try MPIRun.run("rank-checks", ["differ", "2"], rankCount: 3)
+      #expect(outcome.status == 75)
+      #expect(
+        outcome.standardError.contains(
+          "call 2 failed: the ranks differ: allReduce(1 × Float, .sum) on rank 0, 1; barrier on rank 2"), "\(outcome)")
     }
 
     @Test func aStepThatFailsOnOneRankEndsAllAlike() throws {

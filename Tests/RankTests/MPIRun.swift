@@ -32,17 +32,23 @@ final class MPIRun {
   ///   - executable: The name of a product of this package.
   ///   - environment: Set in addition to the environment of the test.
   ///   - launcherArguments: Further arguments of `mpirun`.
-  init(
+  convenience init(
     _ executable: String, _ arguments: [String], rankCount: Int, environment: [String: String] = [:],
     launcherArguments: [String] = []
   ) throws {
+    try self.init(
+      command: ["mpirun", "-n", "\(rankCount)", "--oversubscribe", "--bind-to", "none"]
+        + ["--mca", "mpi_yield_when_idle", "1"] + launcherArguments + [Self.product(executable)] + arguments,
+      environment: environment)
+  }
+
+  /// Starts a command that starts `mpirun`, or has to do with what it starts.
+  init(command: [String], environment: [String: String] = [:]) throws {
     // Files, not pipes: a pipe nobody reads would stop the job when it is full.
     folder = FileManager.default.temporaryDirectory.appending(component: "mpirun-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     process.executableURL = URL(filePath: "/usr/bin/env")
-    process.arguments =
-      ["mpirun", "-n", "\(rankCount)", "--oversubscribe", "--bind-to", "none", "--mca", "mpi_yield_when_idle", "1"]
-      + launcherArguments + [Self.productFolder.appending(component: executable).path] + arguments
+    process.arguments = command
     process.environment = ProcessInfo.processInfo.environment.merging([
       "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
     ]) { $1 }.merging(environment) { $1 }
@@ -51,6 +57,9 @@ final class MPIRun {
     process.standardError = try Self.openFile(errorFile)
     try process.run()
   }
+
+  /// The path of a product of this package.
+  static func product(_ executable: String) -> String { productFolder.appending(component: executable).path }
 
   deinit {
     if process.isRunning { kill(process.processIdentifier, SIGKILL) }
@@ -104,13 +113,19 @@ final class MPIRun {
     throw TimedOut(description: "no line '\(prefix)…' in:\n\(try standardOutput())\n\(try text(of: errorFile))")
   }
 
+  /// Whether it has not ended.
+  var isRunning: Bool { process.isRunning }
+
+  /// What the job has said on standard error so far.
+  func standardErrorText() throws -> String { try text(of: errorFile) }
+
   /// Sends a signal to one process of the job and starts the clock anew.
   func signal(_ processIdentifier: Int32, _ signal: Int32 = SIGKILL) {
     start = .now
     kill(processIdentifier, signal)
   }
 
-  /// Sends a signal to `mpirun` itself.
+  /// Sends a signal to `mpirun` itself, or to whatever the command is.
   func signalLauncher(_ signal: Int32) { self.signal(process.processIdentifier, signal) }
 
   private var outputFile: URL { folder.appending(component: "stdout") }

@@ -25,6 +25,9 @@ public struct RunConfig: ConfigSection {
   /// Whether 3×3 convolutions are `fast` or `accurate` (see `ConvolutionPrecision`).
   public var convolutions = ConvolutionPrecision.fast
 
+  /// Non-finite gradients, stalls, heartbeats.
+  public var faults = FaultConfig()
+
   /// The defaults.
   public init() {}
 
@@ -40,6 +43,7 @@ public struct RunConfig: ConfigSection {
     try check(keepLast > 0, "keepLast", "is \(keepLast); at least the newest checkpoint must be kept")
     try check(keepEvery ?? 1 > 0, "keepEvery", "is \(keepEvery ?? 0); it must be at least 1, or null")
     try check(threads ?? 1 > 0, "threads", "is \(threads ?? 0); it must be at least 1, or null")
+    try Training.validate("faults", faults)
   }
 
   /// Optimizer steps of the whole run, given the length of an epoch.

@@ -4,12 +4,19 @@ import Foundation
 import Tensors
 
 /// Writes and finds the checkpoints of a run, with all ranks together.
+///
+/// A save blocks training only while every rank copies its ranges. A thread of each rank then writes and flushes its
+/// shards; when all are done, a thread of rank 0 writes the manifest, gives the checkpoint its name, moves `latest` and
+/// prunes. In between the training threads agree, at step boundaries, on how far that is: the writing threads never
+/// communicate. At most one save is in flight.
 public final class RunCheckpoints {
-  private enum Kind: String, CaseIterable {
-    case model
-    case average = "ema"
-    case firstMoment = "first-moment"
-    case secondMoment = "second-moment"
+  /// How far the save in flight is; the same on every rank.
+  private enum Phase {
+    case idle
+    /// Every rank writes its shards.
+    case writing(BackgroundWork<[FileEntry]>, CheckpointWriter, CheckpointManifest)
+    /// Rank 0 commits; the others have nothing to do.
+    case committing(BackgroundWork<Void>?, CheckpointWriter)
   }
 
   private let folder: CheckpointFolder
@@ -17,6 +24,8 @@ public final class RunCheckpoints {
   private let retention: CheckpointRetention
   private let recipe: String
   private let observer: (@Sendable (CheckpointWriter.Stage) -> Void)?
+  private let snapshot = WeightSnapshot()
+  private var phase = Phase.idle
 
   /// The checkpoints of the run in `runDirectory`.
   /// - Parameters:
@@ -33,62 +42,84 @@ public final class RunCheckpoints {
     self.observer = observer
   }
 
-  /// Saves a checkpoint. Collective: every rank writes its own ranges.
+  /// Starts to save a checkpoint; training may go on at once. Collective.
+  ///
+  /// A save that is still in flight is finished first.
+  /// - Returns: How long this rank copied.
   /// - Throws: On every rank alike if any rank failed; the previous checkpoint is still there then.
-  public func save(task: any TrainingTask, step: Int, cursor: Int) throws {
+  @discardableResult
+  public func begin(task: any TrainingTask, step: Int, cursor: Int) throws -> Duration {
+    try finish()
     let state = try task.savedState()
     let writer = CheckpointWriter(runDirectory: folder.runDirectory, step: step, stageObserver: observer)
-    let activity = "saving the checkpoint of step \(step)"
-    let isFirst = communicator.isFirst
-    try communicator.collectively(activity) { if isFirst { try writer.prepare() } }
-    let entries: [[FileEntry]]
-    do {
-      let own = try communicator.collectively(activity) { try self.writeShards(of: task, to: writer) }
-      let texts = try communicator.allGather(bytes: Array(JSONEncoder().encode(own)))
-      entries = try texts.map { try JSONDecoder().decode([FileEntry].self, from: Data($0)) }
-    } catch {
-      if isFirst { try writer.abandon() }
-      throw error
-    }
-    try communicator.collectively(activity) {
-      guard isFirst else { return }
-      try writer.commit(
-        CheckpointManifest(
-          step: step, cursor: cursor, worldSize: communicator.worldSize, recipe: recipe, state: state,
-          files: entries.flatMap(\.self)))
-      try writer.prune(keeping: retention)
-    }
-  }
-
-  private func writeShards(of task: any TrainingTask, to writer: CheckpointWriter) throws -> [FileEntry] {
-    try Kind.allCases.map { kind in
-      let pieces = task.weights.flatMap { weights in
-        weights.arena.entries.compactMap { entry -> ParameterPiece? in
-          let part = entry.range.clamped(to: weights.ownRange)
-          guard !part.isEmpty else { return nil }
-          return ParameterPiece(
-            key: entry.name, shape: entry.parameter.shape, offset: part.lowerBound - entry.range.lowerBound,
-            values: UnsafeBufferPointer(Self.floats(kind, of: weights, arenaRange: part)))
-        }
+    try communicator.collectively(Self.activity(step)) { if communicator.isFirst { try writer.prepare() } }
+    let manifest = CheckpointManifest(
+      step: step, cursor: cursor, worldSize: communicator.worldSize, recipe: recipe, state: state, files: [])
+    let start = ContinuousClock.now
+    snapshot.copy(task.weights)
+    let duration = ContinuousClock.now - start
+    let (rank, worldSize) = (communicator.rank, communicator.worldSize)
+    let work = BackgroundWork(named: "checkpoint") { [snapshot] in
+      try ShardKind.allCases.map { kind in
+        try writer.writeShard(kind: kind.rawValue, index: rank, of: worldSize, pieces: snapshot.pieces(kind))
       }
-      return try writer.writeShard(
-        kind: kind.rawValue, index: communicator.rank, of: communicator.worldSize, pieces: pieces)
+    }
+    phase = .writing(work, writer, manifest)
+    return duration
+  }
+
+  /// Whether this rank's thread is still busy with the save in flight.
+  var isBusy: Bool {
+    switch phase {
+    case .idle: false
+    case .writing(let work, _, _): !work.isFinished
+    case .committing(let work, _): work.map { !$0.isFinished } ?? false
     }
   }
 
-  /// The floats of `arenaRange`, which must lie in the rank's own range except for the model's values.
-  private static func floats(
-    _ kind: Kind, of weights: ShardedWeights, arenaRange: Range<Int>
-  ) -> UnsafeMutableBufferPointer<Float> {
-    let start = weights.ownRange.lowerBound
-    let local = arenaRange.lowerBound - start..<arenaRange.upperBound - start
-    return switch kind {
-    case .model: UnsafeMutableBufferPointer(rebasing: weights.arena.values[arenaRange])
-    case .average: UnsafeMutableBufferPointer(rebasing: weights.average[local])
-    case .firstMoment: UnsafeMutableBufferPointer(rebasing: weights.optimizer.firstMoments[local])
-    case .secondMoment: UnsafeMutableBufferPointer(rebasing: weights.optimizer.secondMoments[local])
+  /// Takes the save in flight one phase further, waiting for this rank's thread if it is busy. Collective; does nothing
+  /// where no save is in flight.
+  /// - Throws: On every rank alike if the thread of any rank failed; the previous checkpoint is still there then.
+  func advance() throws {
+    switch phase {
+    case .idle: return
+    case .writing(let work, let writer, let manifest):
+      phase = .idle
+      let outcome = work.wait()
+      let entries: [FileEntry]
+      do {
+        let own = try communicator.collectively(Self.activity(writer.step)) { try JSONEncoder().encode(outcome.get()) }
+        let texts = try communicator.allGather(bytes: Array(own))
+        entries = try texts.flatMap { try JSONDecoder().decode([FileEntry].self, from: Data($0)) }
+      } catch {
+        if communicator.isFirst { try writer.abandon() }
+        throw error
+      }
+      guard communicator.isFirst else { return phase = .committing(nil, writer) }
+      var complete = manifest
+      complete.files = entries
+      phase = .committing(
+        BackgroundWork(named: "checkpoint") { [complete, retention] in
+          try writer.commit(complete)
+          try writer.prune(keeping: retention)
+        }, writer)
+    case .committing(let work, let writer):
+      phase = .idle
+      let outcome = work?.wait() ?? .success(())
+      try communicator.collectively(Self.activity(writer.step)) { try outcome.get() }
     }
   }
+
+  /// Waits until no save is in flight. Collective.
+  /// - Throws: As `advance`.
+  public func finish() throws {
+    while true {
+      if case .idle = phase { return }
+      try advance()
+    }
+  }
+
+  private static func activity(_ step: Int) -> String { "saving the checkpoint of step \(step)" }
 
   /// A checkpoint to go on from.
   public struct Resumption {
@@ -152,17 +183,22 @@ public final class RunCheckpoints {
     try communicator.collectively("loading \(checkpoint.directory)") {
       var shapes: [String: [Int]] = [:]
       for entry in task.weights.flatMap(\.arena.entries) { shapes[entry.name] = entry.parameter.shape }
-      let mismatches = checkpoint.mismatches(ofKind: Kind.model.rawValue, expecting: shapes)
+      let mismatches = checkpoint.mismatches(ofKind: ShardKind.model.rawValue, expecting: shapes)
       if !mismatches.isEmpty { throw IncompatibleCheckpoint(mismatches: mismatches.map(\.description)) }
       for weights in task.weights {
         for entry in weights.arena.entries {
-          for kind in Kind.allCases {
+          for kind in ShardKind.allCases {
             let part = kind == .model ? entry.range : entry.range.clamped(to: weights.ownRange)
             guard !part.isEmpty else { continue }
+            let first = weights.ownRange.lowerBound
+            let destination =
+              kind == .model
+              ? weights.arena.values[part]
+              : weights.own(kind)[part.lowerBound - first..<part.upperBound - first]
             try checkpoint.read(
               kind: kind.rawValue, key: entry.name,
               range: part.lowerBound - entry.range.lowerBound..<part.upperBound - entry.range.lowerBound,
-              into: Self.floats(kind, of: weights, arenaRange: part))
+              into: UnsafeMutableBufferPointer(rebasing: destination))
           }
         }
         weights.optimizer.completedSteps = checkpoint.manifest.step

@@ -18,6 +18,11 @@ public struct RunPlan: Sendable {
   public let parameters: [Item]
   /// Bytes of the fullest rank by use.
   public private(set) var memory: [Item]
+  /// Bytes that a rank sends in a step by use, if every rank were a node of its own; the least that reduce-scatter and
+  /// all-gather need. Within a node they pass through shared memory instead.
+  public let communication: [Item]
+  /// Bytes of a checkpoint, and of the files of the fullest rank in it.
+  public let storage: [Item]
   /// Samples of a rank in one round of forward and backward.
   public let samplesPerRank: Int
   /// What the user should know besides, a sentence each.
@@ -30,9 +35,10 @@ public struct RunPlan: Sendable {
   ///   - activationBytes: What forward and backward of one round need on a rank.
   ///   - dataBytes: What a rank reads ahead.
   ///   - frozenBytes: Networks that are used but not trained.
+  ///   - statisticsBytes: What is summed over all ranks in a step besides gradients.
   init(
     resolvedRecipe: String, model: some Module, worldSize: Int, samplesPerRank: Int, activationBytes: Int,
-    dataBytes: Int, frozenBytes: Int = 0, notices: [String] = []
+    dataBytes: Int, frozenBytes: Int = 0, statisticsBytes: Int = 0, notices: [String] = []
   ) {
     self.notices = notices
     self.resolvedRecipe = resolvedRecipe
@@ -46,10 +52,19 @@ public struct RunPlan: Sendable {
       Item(name: "gradients", count: floats * 4),
       Item(name: "Adam's moments (own share)", count: share * 8),
       Item(name: "averaged weights (own share)", count: share * 4),
+      Item(name: "copy for the checkpoint being written (own share)", count: share * 16),
       Item(name: "activations", count: activationBytes),
       Item(name: "data read ahead", count: dataBytes),
     ]
     if frozenBytes > 0 { memory.append(Item(name: "networks that are not trained", count: frozenBytes)) }
+    communication = [
+      Item(name: "gradients, reduce-scatter", count: (worldSize - 1) * share * 4),
+      Item(name: "parameters, all-gather", count: (worldSize - 1) * share * 4),
+      Item(name: "statistics, all-reduce", count: 2 * statisticsBytes * (worldSize - 1) / worldSize),
+    ]
+    storage = [
+      Item(name: "whole", count: floats * 16), Item(name: "shards of a rank", count: share * 16),
+    ]
   }
 
   /// The plan as a user reads it.
@@ -67,6 +82,8 @@ public struct RunPlan: Sendable {
       + table(parameters + [allParameters]) { String(format: "%9.3f M", Double($0) / 1e6) }
       + "\nmemory of a rank, one of \(worldSize), at \(samplesPerRank) images a round\n"
       + table(memory + [total]) { String(format: "%9.2f GiB", Double($0) / 1_073_741_824) }
+      + "\nsent by a rank in a step\n" + table(communication) { String(format: "%9.2f MB", Double($0) / 1e6) }
+      + "\ncheckpoint\n" + table(storage) { String(format: "%9.2f MB", Double($0) / 1e6) }
       + notices.map { "\nnote: \($0)\n" }.joined()
   }
 

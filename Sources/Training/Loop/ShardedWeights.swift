@@ -61,24 +61,45 @@ public final class ShardedWeights {
     UnsafeMutableBufferPointer(rebasing: arena.values[ownRange])
   }
 
-  /// Applies the gathered gradients: the mean over ranks, clipped. Collective.
+  /// Sums the squares of this rank's own gradients, all of them, before they meet those of other ranks: not finite
+  /// exactly if one of them is not.
+  func localSumOfSquares() -> Double {
+    arena.finishGradients()
+    return GradientClipping.sumOfSquares(UnsafeBufferPointer(arena.gradients))
+  }
+
+  /// Takes the mean of the gradients over the ranks, each rank for its own range; returns the sum of squares of that.
+  /// Collective.
   ///
-  /// The norm is the same number on every rank, so all ranks see a gradient that is not finite, and none has changed
-  /// anything yet.
-  /// - Throws: `TrainingError.nonFiniteGradient` on every rank alike; `CommunicationError`.
-  public func update(step: Int) throws -> Update {
+  /// The sums of all ranks together are the square of the global norm, so once they are added up every rank knows of a
+  /// gradient that is not finite, and none has changed anything yet.
+  public func reduceGradients() throws(CommunicationError) -> Double {
     arena.finishGradients()
     try communicator.reduceScatter(arena.gradients, ranges: plan.ranges, .mean)
-    let own = UnsafeBufferPointer(UnsafeMutableBufferPointer(rebasing: arena.gradients[ownRange]))
-    let sumOfSquares = try communicator.allReduce(GradientClipping.sumOfSquares(own), .sum)
+    return GradientClipping.sumOfSquares(ownGradients)
+  }
+
+  /// Applies the reduced gradients: clips them by their global norm, moves the own range, and gathers the others.
+  /// Collective.
+  /// - Parameters:
+  ///   - step: Steps done before this one.
+  ///   - sumOfSquares: What `reduceGradients` gave, summed over the ranks; finite.
+  public func update(step: Int, sumOfSquares: Double) throws(CommunicationError) -> Update {
     let clipping = GradientClipping.outcome(sumOfSquares: sumOfSquares, limit: clipNorm)
-    guard clipping.isFinite else { throw TrainingError.nonFiniteGradient(step: step) }
     let learningRate = schedule.learningRate(at: step)
     optimizer.step(
-      ownValues, gradients: own, learningRate: learningRate, gradientScale: clipping.scale,
+      ownValues, gradients: ownGradients, learningRate: learningRate, gradientScale: clipping.scale,
       average: (average, averageRule.decay(at: step)))
     try communicator.allGather(arena.values, ranges: plan.ranges)
     return Update(gradientNorm: clipping.norm, learningRate: learningRate)
+  }
+
+  /// Counts a step that changes nothing. Adam's correction of young moments follows the number of steps, skipped ones
+  /// included, so that a resumed run, which knows only that number, is in the same state.
+  func skipUpdate() { optimizer.completedSteps += 1 }
+
+  private var ownGradients: UnsafeBufferPointer<Float> {
+    UnsafeBufferPointer(UnsafeMutableBufferPointer(rebasing: arena.gradients[ownRange]))
   }
 
   /// Runs `body` with the averaged weights in place of the trained ones. Collective.
@@ -98,23 +119,5 @@ public final class ShardedWeights {
   private func copy(_ target: UnsafeMutablePointer<Float>, from source: UnsafeMutableBufferPointer<Float>) {
     guard let start = source.baseAddress else { return }
     target.update(from: start, count: source.count)
-  }
-}
-
-/// Why training cannot go on. Thrown on every rank alike.
-public enum TrainingError: AgreedError, Equatable, CustomStringConvertible {
-  /// The gradients of a step are not finite.
-  case nonFiniteGradient(step: Int)
-
-  /// Restarting would not help.
-  public var exitStatus: Int32 { 70 }
-
-  /// What happened and what may help.
-  public var description: String {
-    switch self {
-    case .nonFiniteGradient(let step):
-      "step \(step): the gradients are not finite; no parameter was changed. "
-        + "Lower optimizer.learningRate or set optimizer.clipNorm, and start again: the run resumes before this step"
-    }
   }
 }

@@ -29,29 +29,66 @@ extension TrainingRecipe {
   public var runDirectory: String { run.directory ?? "runs/\(name)" }
 }
 
-/// What surrounds every training, whatever is trained: threads and signals, the run directory and its lock, resumption,
-/// metrics, messages, the loop, and what is drawn at the end. Collective throughout.
-struct TrainingRun<R: TrainingRecipe> {
+/// What surrounds every training, whatever is trained: threads and signals, the run directory and its lock, the watch
+/// over the ranks, resumption and rollback, metrics, messages, the loop, and what is drawn at the end. Collective
+/// throughout.
+final class TrainingRun<R: TrainingRecipe> {
   let recipe: R
+  /// The ranks, watched over: to be used for everything in the run.
   let communicator: any Communicator
-  let reporter: TrainingReporter
-  /// Called at every stage of a checkpoint write; for programs that test interruptions.
-  let checkpointObserver: (@Sendable (CheckpointWriter.Stage) -> Void)?
+  let interruption = Interruption()
+  private let reporter: TrainingReporter
+  private let checkpointObserver: (@Sendable (CheckpointWriter.Stage) -> Void)?
+  private let trace = CommunicationTrace()
+  private let sequence: SequenceCheckedCommunicator
+  private let directory: RunDirectory
+  private let lock: RunLock?
+  private let monitor: RankMonitor
 
+  /// Takes this rank's threads and the run directory, and starts to listen for signals and to watch: before anything
+  /// is loaded.
+  /// - Parameter checkpointObserver: Called at every stage of a checkpoint write; for programs that test interruptions.
   init(
-    recipe: R, communicator: any Communicator, reporter: TrainingReporter,
+    recipe: R, communicator base: any Communicator, reporter: TrainingReporter,
     checkpointObserver: (@Sendable (CheckpointWriter.Stage) -> Void)? = nil
-  ) {
+  ) throws {
     self.recipe = recipe
-    self.communicator = communicator
     self.reporter = reporter
     self.checkpointObserver = checkpointObserver
+    let faults = recipe.run.faults
+    sequence = SequenceCheckedCommunicator(base, checkedCallCount: faults.checkedSteps > 0 ? .max : 0)
+    let communicator = TracedCommunicator(sequence, trace: trace)
+    self.communicator = communicator
+    try beginTraining(recipe.run, communicator: communicator)
+    let directory = RunDirectory(path: recipe.runDirectory)
+    self.directory = directory
+    lock = try communicator.collectively("opening the run directory") {
+      guard communicator.isFirst else { return RunLock?.none }
+      try directory.create()
+      return try RunLock(directory, holder: .current(job: RunLock.jobName))
+    }
+    monitor = try RankMonitor(
+      communicator, trace: trace, directory: directory, config: faults, alarm: reporter.alarm)
+  }
+
+  deinit {
+    monitor.stop()
+    lock?.release()
+  }
+
+  /// Opens a data set that the recipe names `key`.
+  /// - Throws: `PeerFailure`; `ConfigError` if some rank would have nothing of it; `Interrupted` after a signal.
+  func opened(_ path: String, key: String) throws -> any ImageDataset {
+    monitor.enter("opening \(key)")
+    let dataset = try openDataset(path, key: key, communicator: communicator)
+    try interruption.check(communicator, during: "opening \(key)")
+    return dataset
   }
 
   /// Trains to the end, or until `stop` steps are done.
   /// - Parameters:
   ///   - totalSteps: Optimizer steps of the whole run.
-  ///   - makeTask: Called once the run directory is ours.
+  ///   - makeTask: Called at the start, and again when the run goes back to its beginning or a checkpoint.
   ///   - summary: What the run is, in one line.
   ///   - makeSource: This rank's batches, behind `cursor` samples of the run.
   ///   - finish: Draws pictures, with the averaged weights in place; called on every rank, may not communicate.
@@ -62,48 +99,62 @@ struct TrainingRun<R: TrainingRecipe> {
     summary: (Task) -> String, makeSource: (_ cursor: Int, RunDirectory) throws -> any BatchSource<Task.Batch>,
     finish: (Task, RunDirectory) throws -> Void
   ) throws -> TrainingEnding {
-    let directory = RunDirectory(path: recipe.runDirectory)
-    let isFirst = communicator.isFirst
     let resolved = try recipe.resolvedYAML()
-    let lock = try communicator.collectively("opening the run directory") {
-      guard isFirst else { return RunLock?.none }
-      try directory.create()
-      return try RunLock(directory)
-    }
-    defer { lock?.release() }
-
-    let task = try makeTask()
     let checkpoints = RunCheckpoints(
       runDirectory: directory.path, communicator: communicator,
       retention: CheckpointRetention(last: recipe.run.keepLast, every: recipe.run.keepEvery), recipe: resolved,
       observer: checkpointObserver)
-    let start = try restore(task, resume, checkpoints)
-    let log = try communicator.collectively("opening the metrics") {
-      guard isFirst else { return MetricsLog?.none }
-      try directory.write(resolvedRecipe: resolved)
-      let log = try MetricsLog(directory, resumingAt: start)
-      if start > 0 { try log.append(MetricsRecord(step: start, kind: .resume, values: [:])) }
-      return log
+    var resume = resume
+    var rollbacks = Rollbacks(limit: recipe.run.faults.nonFiniteInARow)
+    while true {
+      monitor.enter("resuming")
+      let task = try makeTask()
+      let start = try restore(task, resume, checkpoints)
+      let log = try communicator.collectively("opening the metrics") {
+        guard communicator.isFirst else { return MetricsLog?.none }
+        try directory.write(resolvedRecipe: resolved)
+        let log = try MetricsLog(directory, resumingAt: start)
+        if start > 0 { try log.append(MetricsRecord(step: start, kind: .resume, values: [:])) }
+        return log
+      }
+      say(summary(task))
+      try interruption.check(communicator, during: "starting")
+      let source = try makeSource(start * recipe.batch.global, directory)
+      defer { source.stop() }
+      let loop = try TrainingLoop(
+        task: task, source: source, completedSteps: start,
+        .init(
+          communicator: communicator, run: recipe.run, batch: recipe.batch, totalSteps: totalSteps,
+          directory: directory, checkpoints: checkpoints, log: log, reporter: reporter, interruption: interruption,
+          monitor: monitor, excludedSteps: rollbacks.excludedSteps,
+          stopChecking: { [sequence] in sequence.stopChecking() }))
+      let ending = try ConvolutionPrecision.$current.withValue(recipe.run.convolutions) {
+        try loop.run(stoppingAt: stop)
+      }
+      switch ending {
+      case .mustRollBack(let step):
+        try rollbacks.note(step: step, start: start)
+        // Not to where the user began, but to what this run has reached.
+        resume = .automatic
+      case .ended(let ending):
+        try conclude(task, source, finish)
+        return ending
+      }
     }
-    say(summary(task))
+  }
 
-    let source = try makeSource(start * recipe.batch.global, directory)
-    defer { source.stop() }
-    let loop = TrainingLoop(
-      task: task, communicator: communicator, run: recipe.run, batch: recipe.batch, totalSteps: totalSteps,
-      completedSteps: start, checkpoints: checkpoints, log: log, reporter: reporter, interruption: Interruption(),
-      badImageCount: { source.badImageCount })
-    let ending = try ConvolutionPrecision.$current.withValue(recipe.run.convolutions) {
-      try loop.run(stoppingAt: stop) { try source.next() }
-    }
+  /// Tells of bad images and draws pictures.
+  private func conclude<Task: TrainingTask>(
+    _ task: Task, _ source: any BatchSource<Task.Batch>, _ finish: (Task, RunDirectory) throws -> Void
+  ) throws {
     let badImages = try communicator.allReduce(Int64(source.badImageCount), .sum)
     if badImages > 0 {
       say("\(badImages) times an image could not be used; see \(directory.path)/bad-images-rank*.jsonl")
     }
+    monitor.enter("drawing pictures")
     try task.weights.first?.withAverage {
       try communicator.collectively("drawing pictures") { try finish(task, directory) }
     }
-    return ending
   }
 
   /// Restores the newest good checkpoint, or the named one; returns the steps done.

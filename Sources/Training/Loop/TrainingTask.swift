@@ -1,9 +1,19 @@
+public import DataLoading
+
+/// What a rank learns from in one round.
+public protocol TrainingBatch {
+  /// Which samples of the data set these are, for messages.
+  var sampleIndices: [Int] { get }
+}
+
+extension ImageBatch: TrainingBatch {}
+
 /// A model that `TrainingLoop` can train: what is computed, as opposed to when, with which ranks, and how it is kept.
 ///
 /// Every method is called on every rank with this rank's share; those marked collective may communicate.
 public protocol TrainingTask: AnyObject {
   /// What one rank learns from in one round: images, or their codes.
-  associatedtype Batch
+  associatedtype Batch: TrainingBatch
 
   /// The sets of parameters, each with its own optimizer, in the order of their updates.
   var weights: [ShardedWeights] { get }
@@ -16,6 +26,10 @@ public protocol TrainingTask: AnyObject {
   func accumulateGradients(
     _ batch: Batch, step: Int, round: Int, of rounds: Int
   ) throws -> [(name: String, value: Double)]
+
+  /// The loss or gradients of the step just accumulated are not finite, so it will not be applied: takes back what the
+  /// forward passes have changed besides gradients, such as running statistics.
+  func discardStep()
 
   /// Values over all steps since the last call, the same on every rank. Collective.
   func intervalMetrics() throws -> [(name: String, value: Double)]
@@ -42,4 +56,7 @@ extension TrainingTask {
 
   /// Nothing.
   public func epochMetrics() throws -> [(name: String, value: Double)] { [] }
+
+  /// Nothing: for models that have no state but their weights.
+  public func discardStep() {}
 }

@@ -12,6 +12,8 @@ public struct RunDirectory: Sendable, Equatable {
   public var recipePath: String { path + "/config.yaml" }
   /// One JSON line per logged step, see `MetricsLog`.
   public var metricsPath: String { path + "/metrics.jsonl" }
+  /// One JSON line per rank and step whose loss or gradients were not finite, see `NonFiniteRecord`.
+  public var nonFinitePath: String { path + "/non-finite.jsonl" }
   /// Says which job trains here, see `RunLock`.
   public var lockPath: String { path + "/lock" }
 

@@ -39,6 +39,13 @@ public final class RunLock {
     }
   }
 
+  /// The name under which relaunches of this job go: the supervisor's, or the batch system's job number, which a
+  /// requeued job keeps; nil if there is neither.
+  public static var jobName: String? {
+    let environment = ProcessInfo.processInfo.environment
+    return environment["MERGEVQ_JOB"] ?? environment["SLURM_JOB_ID"].map { "slurm-\($0)" }
+  }
+
   private let path: String
   private var file: Int32
 

@@ -21,6 +21,7 @@ extension RunPlan {
       resolvedRecipe: try recipe.resolvedYAML(), model: trained, worldSize: worldSize, samplesPerRank: images,
       activationBytes: try Self.activationBytes(of: trained, networks, recipe) * images,
       dataBytes: pixels * 3 * 4 * images * (recipe.data.prefetchBatches + 1), frozenBytes: frozen * 4,
+      statisticsBytes: (4 << recipe.model.codeBits) * recipe.batch.accumulation,
       notices: networks.notices)
   }
 

@@ -20,6 +20,8 @@ public final class TokenizerTask: TrainingTask {
   private let forEachValidationBatch: ValidationPass
   /// What the codes of the training images say about the codebook.
   let codebook: CodebookStatistics
+  /// What the discriminator remembered before the step under way.
+  private var memoryBeforeStep: Adversary.Memory?
 
   /// Calls its argument with this rank's share of the validation images, in batches, once through.
   public typealias ValidationPass = (_ body: (ImageBatch) throws -> Void) throws -> Void
@@ -71,9 +73,15 @@ public final class TokenizerTask: TrainingTask {
     let input = StageOneStep.Input(
       images: Tensor(batch), student: Tensor(batch, view: 1), teacher: Tensor(batch, view: 2), labels: batch.labels,
       firstIndex: batch.firstGlobalIndex)
+    if round == 0 { memoryBeforeStep = stage.adversary?.player.memory }
     let (values, indices) = try stage.accumulateGradients(input, step: step, keep: keep, scale: 1 / Float(rounds))
     codebook.add(indices)
     return values + [("keepCount", Double(keep))]
+  }
+
+  /// Takes the discriminator's statistics back to what they were before the step.
+  public func discardStep() {
+    if let memoryBeforeStep { _ = stage.adversary?.player.restore(memoryBeforeStep) }
   }
 
   /// Code statistics of all ranks since the last call.
@@ -87,18 +95,16 @@ public final class TokenizerTask: TrainingTask {
   public func validate() throws -> [(name: String, value: Double)] {
     var sums = [0.0, 0.0, 0.0]
     let codebook = CodebookStatistics(codeBits: recipe.model.codeBits, communicator: communicator)
-    try communicator.collectively("validating") {
-      try forEachValidationBatch { batch in
-        let images = Tensor(batch)
-        let output = withoutGradient { model(images, keep: recipe.model.defaultKeepCount) }
-        for sample in 0..<batch.count {
-          let error = ImageError(of: output.reconstruction, to: images, sample: sample)
-          sums[0] += error.meanAbsolute
-          sums[1] += error.peakSignalToNoise
-          sums[2] += 1
-        }
-        codebook.add(output.indices)
+    try forEachValidationBatch { batch in
+      let images = Tensor(batch)
+      let output = withoutGradient { model(images, keep: recipe.model.defaultKeepCount) }
+      for sample in 0..<batch.count {
+        let error = ImageError(of: output.reconstruction, to: images, sample: sample)
+        sums[0] += error.meanAbsolute
+        sums[1] += error.peakSignalToNoise
+        sums[2] += 1
       }
+      codebook.add(output.indices)
     }
     try sums.withUnsafeMutableBufferPointer { try communicator.allReduce($0, .sum) }
     guard sums[2] > 0 else { return [] }

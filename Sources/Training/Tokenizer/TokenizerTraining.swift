@@ -26,14 +26,12 @@ public struct TokenizerTraining {
   ///   unless the network itself failed.
   public func run(resume: ResumePolicy = .automatic, stoppingAt stop: Int? = nil) throws -> TrainingEnding {
     let imagesPerRank = try recipe.batch.imagesPerRank(worldSize: communicator.worldSize)
-    let run = TrainingRun(
+    let trainingPath = try recipe.data.requiredTrainingPath()
+    let run = try TrainingRun(
       recipe: recipe, communicator: communicator, reporter: reporter, checkpointObserver: checkpointObserver)
-    try beginTraining(recipe.run, communicator: communicator)
-    let training = try openDataset(
-      recipe.data.requiredTrainingPath(), key: "data.train", communicator: communicator)
-    let validation = try recipe.data.validation.map {
-      try openDataset($0, key: "data.validation", communicator: communicator)
-    }
+    let communicator = run.communicator
+    let training = try run.opened(trainingPath, key: "data.train")
+    let validation = try recipe.data.validation.map { try run.opened($0, key: "data.validation") }
     let networks = try communicator.collectively("loading the networks of the loss") { try BroughtNetworks(recipe) }
     if networks.alignment(of: recipe)?.needsTeacher == false { try checkClasses(of: training) }
     let stepsPerEpoch = max(1, training.count / recipe.batch.global)
@@ -46,9 +44,10 @@ public struct TokenizerTraining {
         return try TokenizerTask(
           recipe: recipe, totalSteps: totalSteps, stepsPerEpoch: stepsPerEpoch, communicator: communicator,
           networks: networks
-        ) { [communicator, recipe] body in
+        ) { [communicator, recipe, interruption = run.interruption] body in
           try forEachValidationBatch(
-            of: validation, recipe: recipe, batchSize: imagesPerRank, communicator: communicator, body)
+            of: validation, recipe: recipe, batchSize: imagesPerRank, communicator: communicator,
+            interruption: interruption, body)
         }
       },
       summary: { task in
@@ -113,10 +112,11 @@ func view(_ recipe: TokenizerRecipe, isTraining: Bool) -> ViewOptions {
   recipe.data.view(resolution: recipe.model.resolution, isTraining: isTraining)
 }
 
-/// Calls `body` with this rank's share of the validation images, once through.
+/// Calls `body` with this rank's share of the validation images, once through; `body` may not communicate. Collective.
+/// - Throws: `PeerFailure` if `body` throws on any rank; `Interrupted` if a signal arrives meanwhile.
 private func forEachValidationBatch(
   of dataset: (any ImageDataset)?, recipe: TokenizerRecipe, batchSize: Int, communicator: any Communicator,
-  _ body: (ImageBatch) throws -> Void
+  interruption: Interruption, _ body: (ImageBatch) throws -> Void
 ) throws {
   guard let dataset else { return }
   let loader = BatchLoader(
@@ -128,5 +128,8 @@ private func forEachValidationBatch(
     let imagesPerStep = batchSize * communicator.worldSize
     steps = min(steps, (limit + imagesPerStep - 1) / imagesPerStep)
   }
-  for _ in 0..<steps { try body(loader.next()) }
+  for _ in 0..<steps {
+    try communicator.collectively("validating") { try body(loader.next()) }
+    try interruption.check(communicator, during: "validating")
+  }
 }
