@@ -99,7 +99,7 @@ extension RankTests {
       let recipe = try recipe(steps: 6, adaptive: true)
       let (straight, broken) = (path("straight"), path("broken"))
       #expect(try MPIRun.run("rank-checks", ["train", recipe, straight], rankCount: 2).status == 0)
-      #expect(try MPIRun.run("rank-checks", ["train", recipe, broken, "beforeRename"], rankCount: 2).status != 0)
+      #expect(try MPIRun.run("rank-checks", ["train", recipe, broken, "die:beforeRename"], rankCount: 2).status != 0)
       let resumed = try MPIRun.run("rank-checks", ["train", recipe, broken], rankCount: 2)
       #expect(resumed.status == 0, "\(resumed.standardError)")
       #expect(resumed.standardOutput.contains("after step 3"))
