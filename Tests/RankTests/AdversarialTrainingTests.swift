@@ -45,7 +45,7 @@ extension RankTests {
           recoveryPositions: true
           layerScale: 0.1
           dropPath: 0.2
-        run: {steps: \(steps), logEvery: 1, validateEvery: 0, checkpointEvery: 3, keepLast: 2, threads: 1}
+        run: {steps: \(steps), logEvery: 1, validateEvery: 0, checkpointEvery: 3, keepLast: 2, threads: 1, convolutions: accurate}
         data: {train: "drawn:20,resolution=16,seed=3", flip: true}
         batch: {global: 8}
         loss:

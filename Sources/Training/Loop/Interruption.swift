@@ -14,9 +14,9 @@ public final class Interruption: Sendable {
 
   /// Starts listening, in the whole process.
   public func listen() {
-    for number in [SIGTERM, SIGUSR1, SIGINT] {
-      signal(number) { Interruption.pending.store($0, ordering: .relaxed) }
-    }
+    let signals = [SIGTERM, SIGUSR1, SIGINT]
+    for number in signals { signal(number) { Interruption.pending.store($0, ordering: .relaxed) } }
+    unblock(signals)
   }
 
   /// The signal that this rank has received, or 0.
@@ -33,6 +33,14 @@ public final class Interruption: Sendable {
   func check(_ communicator: any Communicator, during activity: String) throws {
     if let signal = try agreed(by: communicator) { throw Interrupted(signal: signal, activity: activity) }
   }
+}
+
+/// Lets signals through that whoever started this process may have left blocked.
+func unblock(_ signals: [Int32]) {
+  var set = sigset_t()
+  sigemptyset(&set)
+  for number in signals { sigaddset(&set, number) }
+  pthread_sigmask(SIG_UNBLOCK, &set, nil)
 }
 
 /// A signal ended something early, in good order and on every rank alike.

@@ -63,9 +63,9 @@ public final class Supervisor {
   /// - Returns: The exit status: that of the training, or 75 after a signal or too many failures.
   /// - Throws: `ConfigError` if the host list cannot be used at the first start.
   public func run() throws -> Int32 {
-    for number in [SIGTERM, SIGINT, SIGUSR1] {
-      signal(number) { Supervisor.pendingSignal.store($0, ordering: .relaxed) }
-    }
+    let stopSignals = [SIGTERM, SIGINT, SIGUSR1]
+    for number in stopSignals { signal(number) { Supervisor.pendingSignal.store($0, ordering: .relaxed) } }
+    unblock(stopSignals)
     var failures = 0
     var lastStep = newestStep
     var isFirstStart = true
