@@ -137,6 +137,8 @@ final class TrainingRun<R: TrainingRecipe> {
         // Not to where the user began, but to what this run has reached.
         resume = .automatic
       case .ended(let ending):
+        // Whoever asks a run to end soon does not wait for pictures.
+        if case .interrupted = ending { return ending }
         try conclude(task, source, finish)
         return ending
       }
