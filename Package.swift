@@ -76,6 +76,10 @@ let package = Package(
     .executableTarget(
       name: "benchmarks", dependencies: ["Tokenizer", "Generator", "Layers", "Tensors", "Kernels", "Optimizers"],
       path: "Tests/Benchmarks/Program", swiftSettings: numericSwift),
-    .testTarget(name: "RankTests", dependencies: ["rank-checks", "mergevq", "Checkpointing", "TestSupport"]),
+    .testTarget(
+      name: "RankTests",
+      dependencies: [
+        "rank-checks", "mergevq", "Checkpointing", "Evaluation", "Tokenizer", "Layers", "Tensors", "TestSupport",
+      ]),
   ]
 )

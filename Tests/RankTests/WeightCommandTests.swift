@@ -140,6 +140,60 @@ struct WeightCommandTests {
     #expect(again.occurrences(of: "exists already") == 1)
   }
 
+  /// What the authors' trainer would leave: trained values, their average under flat names, a loss, a counter.
+  private static let script = """
+    import json, struct, sys, torch
+    def load(path):
+        data = open(path, "rb").read()
+        size = struct.unpack("<Q", data[:8])[0]
+        header = json.loads(data[8:8 + size])
+        header.pop("__metadata__")
+        return {
+            name: torch.frombuffer(
+                bytearray(data[8 + size + entry["data_offsets"][0]:8 + size + entry["data_offsets"][1]]),
+                dtype=torch.float32).reshape(entry["shape"])
+            for name, entry in header.items()
+        }
+    state = load(sys.argv[1])
+    state.update({"model_ema." + name.replace(".", ""): value for name, value in load(sys.argv[2]).items()})
+    state["model_ema.decay"] = torch.tensor(0.999)
+    state["loss.discriminator.main.0.bias"] = torch.zeros(3)
+    torch.save({"state_dict": state, "global_step": 2}, sys.argv[3])
+    """
+
+  @Test func aCheckpointByTheInstalledPyTorchImportsBitForBit() throws {
+    let names = try ["model", "ema"].map { try path("torch-\($0).safetensors") }
+    for (name, choice) in zip(names, ["model", "ema"]) {
+      #expect(try run(["checkpoint", "export", path("run"), "--output", name, "--weights", choice]).status == 0)
+    }
+    let checkpoint = try path("torch.ckpt")
+    let python = ProcessInfo.processInfo.environment["MERGEVQ_PYTHON"] ?? "python3"
+    let process = Process()
+    process.executableURL = URL(filePath: "/usr/bin/env")
+    process.arguments = [python, "-c", Self.script] + names + [checkpoint]
+    process.standardError = FileHandle.nullDevice
+    try process.run()
+    process.waitUntilExit()
+    guard process.terminationStatus == 0 else {
+      print("skipped: no PyTorch in \(python)")
+      return
+    }
+    for (name, choice) in zip(names, ["model", "ema"]) {
+      let imported = try path("torch-\(choice)-imported.safetensors")
+      let outcome = try run(
+        [
+          "checkpoint", "import", checkpoint, "--as", "tokenizer", "--recipe", path("recipe.yaml"), "--output",
+          imported,
+        ]
+          + ["--weights", choice])
+      #expect(outcome.status == 0, "\(outcome)")
+      #expect(outcome.occurrences(of: "not needed: 1 tensors of loss.discriminator") == 1, "\(outcome)")
+      let (expected, found) = (try Safetensors(path: name), try Safetensors(path: imported))
+      #expect(expected.tensors == found.tensors)
+      for tensor in expected.names { #expect(try expected.floats(tensor) == found.floats(tensor), "\(tensor)") }
+    }
+  }
+
   @Test func aRunStartsFromAWeightFile() throws {
     let (weights, started, again) = try (
       path("start.safetensors"), path("started"), path("started.safetensors")
@@ -219,6 +273,12 @@ struct WeightCommandTests {
     let written = try run(["tokenizer", "decode", "--checkpoint", path("run"), "--codes", codes, "--output", folder])
     #expect(written.status == 0, "\(written)")
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder).count == 37)
+
+    let picture = try path("codebook.png")
+    let counted = try run(["tokenizer", "codebook", "--codes", codes, "--output", picture])
+    #expect(counted.status == 0, "\(counted)")
+    #expect(counted.occurrences(of: "codes counted  \(37 * 36)\n") == 1, "\(counted)")
+    #expect(FileManager.default.fileExists(atPath: picture))
 
     let foreign = try run(
       ["tokenizer", "decode", "--checkpoint", path("other"), "--codes", codes, "--output", path("foreign-images")])

@@ -99,7 +99,7 @@ struct WeightImportTests {
       try model.write(published: file, metadata: ["recipe": Self.recipe.resolvedYAML()])
       let tokenizer = try TrainedTokenizer(path: file)
       #expect(tokenizer.recipe == Self.recipe)
-      try tokenizer.export(to: folder + "/exported.safetensors", weights: .average)
+      try tokenizer.export(to: folder + "/exported.safetensors")
       try expect(Safetensors(path: folder + "/exported.safetensors"), equals: weights(seed: 3))
       #expect(try TrainedTokenizer(path: folder + "/exported.safetensors").fingerprint == tokenizer.fingerprint)
 
@@ -153,6 +153,42 @@ struct WeightImportTests {
       try importing(Array(hubNames(ours).dropFirst()), as: .teacher)
     }
     #expect(error.report.contains("embeddings.cls_token"))
+  }
+
+  @Test func lpipsIsReadFromOneFileOrFromTwo() throws {
+    var random = SplitMix64(seed: 6)
+    let ours: Weights = PerceptualLoss(using: &random).parameters.map {
+      ($0.name, $0.parameter.publishedShape, $0.parameter.published())
+    }
+    // As the package keeps it, in a tokenizer's checkpoint: slices of VGG-16, the same linear layers twice.
+    let slices = ours.map { tensor in
+      (
+        name: "loss.perceptual_loss." + tensor.name.replacingOccurrences(of: "features.", with: "net.slice1."),
+        shape: tensor.shape, elements: tensor.elements
+      )
+    }
+    let others: Weights = [
+      ("encoder.conv_in.weight", [1], [1]), ("loss.perceptual_loss.scaling_layer.shift", [3], [1, 2, 3]),
+    ]
+    try expect(importing(slices + others, as: .lpips).file, equals: ours)
+    // torchvision's network in one file, the linear weights in another.
+    try withTemporaryFolder { folder in
+      let paths = [folder + "/vgg16.safetensors", folder + "/vgg.safetensors"]
+      let classifier: Weights = [("classifier.0.weight", [2], [1, 2])]
+      try Safetensors.write(ours.filter { $0.name.hasPrefix("features") } + classifier, to: paths[0])
+      try Safetensors.write(
+        ours.filter { $0.name.hasPrefix("lin") }.map {
+          ($0.name.replacingOccurrences(of: "model.1", with: "model.0"), $0.shape, $0.elements)
+        }, to: paths[1])
+      _ = try PublishedWeights(.lpips, paths: paths, options: PublishedWeights.Options())
+        .write(to: NewOutput(folder + "/lpips.safetensors"), listing: true)
+      try expect(Safetensors(path: folder + "/lpips.safetensors"), equals: ours)
+      let half = try #require(throws: UnfitWeights.self) {
+        try PublishedWeights(.lpips, paths: [paths[0]], options: PublishedWeights.Options())
+          .write(to: NewOutput(folder + "/half.safetensors"), listing: false)
+      }
+      #expect(half.report.contains("missing: lin0.model.1.weight"))
+    }
   }
 
   private func hubNames(_ weights: Weights) -> Weights {

@@ -9,11 +9,14 @@ public struct PrecisionRecall: Sendable, Equatable {
   /// The share of the reference within the candidates' manifold.
   public let recall: Double
 
+  /// The k of the literature.
+  public static let defaultNeighbours = 3
+
   /// Compares two sets of vectors of `dimensionCount` values, row by row.
   /// - Parameter neighbours: k.
   /// - Complexity: O(N²·D) time, O(N) memory.
   /// - Precondition: Both sets have more than k vectors.
-  public init(reference: [Float], candidates: [Float], dimensionCount: Int, neighbours: Int = 3) {
+  public init(reference: [Float], candidates: [Float], dimensionCount: Int, neighbours: Int = Self.defaultNeighbours) {
     let real = FeatureSet(reference, dimensionCount: dimensionCount)
     let made = FeatureSet(candidates, dimensionCount: dimensionCount)
     require(min(real.count, made.count) > neighbours, "PrecisionRecall: too few vectors for \(neighbours) neighbours")

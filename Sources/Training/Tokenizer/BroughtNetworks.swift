@@ -68,8 +68,7 @@ public struct BroughtNetworks {
     }
     var random = SplitMix64(seed: 0)
     let network = Teacher(shape, using: &random)
-    // Only pretraining uses the mask token, and not every publisher keeps it.
-    try weights.loadCompletely(into: network, files: files, allowedMissing: ["embeddings.mask_token"])
+    try weights.loadCompletely(into: network, files: files, allowedMissing: PublishedNetwork.teacher.dispensable)
     teacher = network
   }
 }
@@ -106,51 +105,5 @@ extension WeightImport {
       throw UnfitWeights(path: files.map(\.path).joined(separator: ", "), report: outcome.text(listing: false))
     }
     try load(into: module)
-  }
-}
-
-extension PublishedNames {
-  /// LPIPS with VGG-16: torchvision's `features.N.…` or LPIPS's own `net.sliceM.N.…`, and `linM.model.1.weight`; also
-  /// inside a tokenizer's checkpoint, under `loss.perceptual_loss.`.
-  static func perceptual(names: Set<String>) -> PublishedNames {
-    let prefix = "loss.perceptual_loss."
-    let isInside = names.contains { $0.hasPrefix(prefix) }
-    return PublishedNames { name in
-      guard !isInside || name.hasPrefix(prefix) else { return .other(part: String(name.prefix { $0 != "." })) }
-      let parts = name.dropFirst(isInside ? prefix.count : 0).split(separator: ".").map(String.init)
-      switch parts.first {
-      case "classifier", "scaling_layer", "lins": return .other(part: parts[0])
-      case "net" where parts.count == 4: return .parameters(["features.\(parts[2]).\(parts[3])"])
-      default: return .parameters([parts.joined(separator: ".")])
-      }
-    }
-  }
-}
-
-extension Teacher.Config {
-  /// The shape of a vision transformer, from the shapes of its weights.
-  /// - Parameters:
-  ///   - heads: They leave no trace in the shapes; nil for one per 64 channels.
-  ///   - path: Names the file in messages.
-  fileprivate init(shapes: [String: [Int]], heads: Int?, path: String) throws {
-    self.init()
-    func shape(_ key: String, dimensions: Int) throws -> [Int] {
-      guard let shape = shapes[key], shape.count == dimensions, shape.allSatisfy({ $0 > 0 }) else {
-        throw UnfitWeights(path: path, report: "'\(key)', which every DINOv2 has, is missing or of another shape")
-      }
-      return shape
-    }
-    let positions = try shape("embeddings.position_embeddings", dimensions: 3)
-    width = positions[2]
-    patchSize = try shape("embeddings.patch_embeddings.projection.weight", dimensions: 4)[3]
-    imageSize = Int(Double(positions[1] - 1).squareRoot().rounded()) * patchSize
-    blocks = 0
-    while shapes["encoder.layer.\(blocks).norm1.weight"] != nil { blocks += 1 }
-    self.heads = heads ?? max(1, width / 64)
-    guard width.isMultiple(of: self.heads) else {
-      throw ConfigError(
-        key: "alignment.teacherHeads",
-        problem: "is \(self.heads), which does not divide the teacher's \(width) channels")
-    }
   }
 }

@@ -23,6 +23,14 @@ struct ImageSelection: ImageDataset {
     self.classNames = paths.count == 1 ? classNames : []
   }
 
+  /// That many of the images at most, evenly spread over all of them.
+  func limited(to limit: Int?) -> ImageSelection {
+    guard let limit, limit < count else { return self }
+    var selection = self
+    selection.members = (0..<limit).map { members[$0 * count / limit] }
+    return selection
+  }
+
   var count: Int { members.count }
 
   func label(of index: Int) -> Int32 {

@@ -124,12 +124,13 @@ public struct TokenizerEncoding {
 
 extension Communicator {
   /// The values of all ranks, one after the other. Collective.
-  func concatenated(_ values: [Int32]) throws -> [Int32] {
+  func concatenated<Element: BitwiseCopyable>(_ values: [Element]) throws -> [Element] {
     let bytes = values.withUnsafeBytes { Array($0) }
     return try allGather(bytes: bytes).flatMap { bytes in
-      [Int32](unsafeUninitializedCapacity: bytes.count / 4) { buffer, count in
+      let count = bytes.count / MemoryLayout<Element>.stride
+      return [Element](unsafeUninitializedCapacity: count) { buffer, filled in
         UnsafeMutableRawBufferPointer(buffer).copyBytes(from: bytes)
-        count = bytes.count / 4
+        filled = count
       }
     }
   }

@@ -24,8 +24,8 @@ struct TokenizerInference {
     view = Training.view(tokenizer.recipe, isTraining: false)
   }
 
-  /// Images computed together: as many as have the pixels of sixteen of 64×64, at least one.
-  var batchSize: Int { max(1, 65_536 / (model.config.resolution * model.config.resolution)) }
+  /// Images computed together: as many as have the pixels of eight of 64×64, at most eight, at least one.
+  var batchSize: Int { max(1, min(8, 32_768 / (model.config.resolution * model.config.resolution))) }
 
   /// The images of one rank: whole batches, of neighbouring images.
   func share(of count: Int, rank: Int, worldSize: Int) -> Range<Int> {
@@ -69,7 +69,8 @@ extension TokenizerModel {
     return Encoded(quantized: quantized, indices: indices, groups: encoded.groups)
   }
 
-  /// The token of every position as the learned recovery predicts it; nil where the model has none.
+  /// The token of every position as the learned recovery predicts it, from the codes and, where the recovery knows
+  /// positions, from where each token's representative lies; nil where the model has none.
   func predictedGroups(_ encoded: Encoded) -> [Int32]? {
     recovery.map { recovery in
       // Where it knows positions, those of the true representatives stand for what a generator supplies.

@@ -125,7 +125,7 @@ public struct TokenizerReconstruction {
 
   private func study(_ samples: [[Sample]], _ names: [String]) -> PixelImage {
     LabelledGrid(
-      title: title,
+      title: "\(tokenizer.title): tokens of \(tokenizer.recipe.model.positionCount)",
       images: samples.flatMap { [$0[0].original] + $0.map(\.reconstruction) },
       labels: zip(samples, names).flatMap { samples, name in
         [name] + zip(keepCounts, samples).map { "\($0): \(caption($1))" }

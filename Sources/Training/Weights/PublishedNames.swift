@@ -4,6 +4,13 @@ public enum PublishedNetwork: String, Sendable, CaseIterable {
   case tokenizer
   /// DINOv2, the teacher of global alignment.
   case teacher
+  /// LPIPS on VGG-16, the perceptual loss.
+  case lpips
+  /// The Inception-v3 of the Fréchet distance.
+  case inception
+
+  /// Parameters that nothing here needs and not every publisher keeps: only DINOv2's pretraining uses its mask token.
+  var dispensable: [String] { self == .teacher ? ["embeddings.mask_token"] : [] }
 }
 
 /// Where the values of a tensor of a published file belong.
@@ -46,6 +53,45 @@ extension PublishedNames {
       where name == part || name.hasPrefix(part + ".") {
         return .other(part: name.split(separator: ".").prefix(2).joined(separator: "."))
       }
+      return .parameters([name])
+    }
+  }
+
+  /// The names of a network whose parameters do not depend on a recipe.
+  /// - Parameter names: All names of the files.
+  static func named(_ network: PublishedNetwork, names: Set<String>) -> PublishedNames {
+    switch network {
+    case .tokenizer: PublishedNames { .parameters([$0]) }
+    case .teacher: teacher(names: names)
+    case .lpips: perceptual(names: names)
+    case .inception: inception
+    }
+  }
+
+  /// LPIPS with VGG-16: torchvision's `features.N.…` or LPIPS's own `net.sliceM.N.…`, and `linM.model.1.weight`; also
+  /// inside a tokenizer's checkpoint, under `loss.perceptual_loss.`.
+  static func perceptual(names: Set<String>) -> PublishedNames {
+    let prefix = "loss.perceptual_loss."
+    let isInside = names.contains { $0.hasPrefix(prefix) }
+    return PublishedNames { name in
+      guard !isInside || name.hasPrefix(prefix) else { return .other(part: String(name.prefix { $0 != "." })) }
+      let parts = name.dropFirst(isInside ? prefix.count : 0).split(separator: ".").map(String.init)
+      switch parts.first {
+      case "classifier", "scaling_layer", "lins": return .other(part: parts[0])
+      case "net" where parts.count == 4: return .parameters(["features.\(parts[2]).\(parts[3])"])
+      // Without dropout in front of it the layer is the first of its sequence.
+      case let layer? where layer.hasPrefix("lin") && parts.count == 4 && parts[1] == "model":
+        return .parameters(["\(layer).model.1.\(parts[3])"])
+      default: return .parameters([parts.joined(separator: ".")])
+      }
+    }
+  }
+
+  /// `pt_inception-2015-12-05-6726825d.pth`, and torchvision's own names, which are the same.
+  private static var inception: PublishedNames {
+    PublishedNames { name in
+      if name.hasSuffix(".num_batches_tracked") { return .other(part: "num_batches_tracked") }
+      if name.hasPrefix("AuxLogits.") { return .other(part: "AuxLogits") }
       return .parameters([name])
     }
   }

@@ -1,4 +1,5 @@
 import Checkpointing
+import Evaluation
 import Foundation
 import Layers
 import Tensors
@@ -60,17 +61,29 @@ public struct PublishedWeights {
           WeightFileKey.recipe: try recipe.resolvedYAML(), WeightFileKey.weights: options.weights.rawValue,
         ])
     case .teacher:
-      let weights = WeightImport(files, names: .teacher(names: names))
+      let weights = WeightImport(files, names: .named(network, names: names))
       var random = SplitMix64(seed: 0)
-      let teacher = Teacher(try teacherConfig(weights.shapes), using: &random)
+      // The number of heads leaves no trace in the weights; whoever uses them says it.
+      let teacher = Teacher(
+        try Teacher.Config(shapes: weights.shapes, heads: 1, path: paths.joined(separator: ", ")), using: &random)
       return try write(teacher, weights, to: output, listing: listing, metadata: [:])
+    case .lpips:
+      var random = SplitMix64(seed: 0)
+      return try write(
+        PerceptualLoss(using: &random), WeightImport(files, names: .named(network, names: names)), to: output,
+        listing: listing, metadata: [:])
+    case .inception:
+      var random = SplitMix64(seed: 0)
+      return try write(
+        InceptionNetwork(using: &random), WeightImport(files, names: .named(network, names: names)), to: output,
+        listing: listing, metadata: [:])
     }
   }
 
   private func write(
     _ module: some Module, _ weights: WeightImport, to output: NewOutput, listing: Bool, metadata: [String: String]
   ) throws -> String {
-    let outcome = weights.outcome(for: module, allowedMissing: options.allowedMissing)
+    let outcome = weights.outcome(for: module, allowedMissing: options.allowedMissing + network.dispensable)
     guard outcome.isComplete else {
       throw UnfitWeights(path: paths.joined(separator: ", "), report: outcome.text(listing: listing))
     }
@@ -84,34 +97,5 @@ public struct PublishedWeights {
     if !outcome.allowed.isEmpty { metadata[WeightFileKey.initial] = outcome.allowed.joined(separator: "\n") }
     try module.write(published: output.path, metadata: metadata)
     return outcome.text(listing: listing)
-  }
-
-  /// The shape of a vision transformer, from the shapes of its weights. The number of heads leaves no trace in them.
-  private func teacherConfig(_ shapes: [String: [Int]]) throws -> Teacher.Config {
-    func shape(_ key: String, dimensions: Int) throws -> [Int] {
-      guard let shape = shapes[key], shape.count == dimensions, shape.allSatisfy({ $0 > 0 }) else {
-        throw UnfitWeights(
-          path: paths.joined(separator: ", "),
-          report: "'\(key)', which every DINOv2 has, is \(shapes[key].map { "of shape \($0)" } ?? "missing")")
-      }
-      return shape
-    }
-    let positions = try shape("embeddings.position_embeddings", dimensions: 3)
-    let patch = try shape("embeddings.patch_embeddings.projection.weight", dimensions: 4)
-    var config = Teacher.Config()
-    config.width = positions[2]
-    config.heads = 1
-    config.patchSize = patch[3]
-    config.imageSize = Int(Double(positions[1] - 1).squareRoot().rounded()) * patch[3]
-    config.blocks = 1 + (shapes.keys.compactMap(blockNumber).max() ?? 0)
-    return config
-  }
-
-  private func blockNumber(_ key: String) -> Int? {
-    let parts = key.split(separator: ".")
-    guard parts.count > 3, parts[0] == "encoder", parts[1] == "layer", let number = Int(parts[2]), number < 1000 else {
-      return nil
-    }
-    return number
   }
 }

@@ -15,6 +15,8 @@ public struct TrainedTokenizer {
   public let recipe: TokenizerRecipe
   /// Where the weights come from.
   public let path: String
+  /// Which of a run's values these are.
+  public let weights: WeightChoice
   /// Optimizer steps done; nil where the weight file does not say.
   public let step: Int?
 
@@ -41,6 +43,7 @@ public struct TrainedTokenizer {
       yaml: checkpoint.manifest.recipe, named: "the recipe in \(checkpoint.directory)")
     model = TokenizerModel(recipe.model, seed: recipe.run.seed)
     self.path = checkpoint.directory
+    self.weights = weights
     step = checkpoint.manifest.step
     for (name, parameter) in model.parameters {
       try checkpoint.read(
@@ -60,6 +63,7 @@ public struct TrainedTokenizer {
     recipe = try TokenizerRecipe.resolve(yaml: yaml, named: "the recipe in \(path)")
     model = TokenizerModel(recipe.model, seed: recipe.run.seed)
     self.path = path
+    weights = file.metadata[WeightFileKey.weights].flatMap(WeightChoice.init) ?? .average
     step = file.metadata[WeightFileKey.step].flatMap { Int($0) }
     try model.load(published: file)
   }
@@ -73,6 +77,7 @@ public struct TrainedTokenizer {
     var hash = ContentHash()
     let config = recipe.model
     hash.add("resolution \(config.resolution), heads \(config.encoderHeads) \(config.decoderHeads)")
+    if model.recovery != nil { hash.add("recovery \(config.recoveryHeads) \(config.recoveryPositions)") }
     for (name, parameter) in model.parameters.sorted(by: { $0.name < $1.name }) {
       hash.add("\(name) \(parameter.publishedShape)")
       hash.add(parameter.published())
@@ -82,7 +87,7 @@ public struct TrainedTokenizer {
 
   /// Writes a weight file.
   /// - Throws: `CheckpointError` if it cannot be written.
-  public func export(to path: String, weights: WeightChoice) throws {
+  public func export(to path: String) throws {
     var metadata = [
       WeightFileKey.format: "pt", WeightFileKey.kind: PublishedNetwork.tokenizer.rawValue,
       WeightFileKey.recipe: try recipe.resolvedYAML(), WeightFileKey.weights: weights.rawValue,

@@ -95,7 +95,7 @@ struct ExportWeightsCommand: ParsableCommand {
         let output = try NewOutput(output)
         switch format {
         case .safetensors:
-          try TrainedTokenizer(checkpoint: checkpoint, weights: weights).export(to: output.path, weights: weights)
+          try TrainedTokenizer(checkpoint: checkpoint, weights: weights).export(to: output.path)
         }
       }
       if communicator.isFirst { Console.write("\(output)\n") }

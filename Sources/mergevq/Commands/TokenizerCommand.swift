@@ -4,5 +4,8 @@ import ArgumentParser
 struct TokenizerCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "tokenizer", abstract: "Train a tokenizer, and see what it makes of images.",
-    subcommands: [TrainTokenizerCommand.self, ReconstructCommand.self, EncodeCommand.self, DecodeCommand.self])
+    subcommands: [
+      TrainTokenizerCommand.self, ReconstructCommand.self, EncodeCommand.self, DecodeCommand.self,
+      CodebookCommand.self, EvaluateTokenizerCommand.self,
+    ])
 }

@@ -1,0 +1,153 @@
+import Checkpointing
+import Evaluation
+import Foundation
+import Layers
+import Tensors
+import TestSupport
+import Testing
+import Tokenizer
+
+/// `tokenizer evaluate` with real processes.
+@Suite(.serialized, .timeLimit(.minutes(4)))
+struct EvaluationCommandTests {
+  private static let recipe = """
+    name: evaluation-test
+    model:
+      resolution: 16
+      channels: 32
+      channelMultipliers: [1, 1]
+      residualBlocks: 1
+      extraResidualBlocks: 0
+      attentionBlocks: 2
+      encoderHeads: 2
+      decoderHeads: 2
+      codeBits: 6
+      keepCounts: [36, 49, 64]
+      defaultKeepCount: 49
+      head: none
+      recoveryWidth: 32
+      recoveryBlocks: 1
+      recoveryHeads: 2
+      layerScale: 0.1
+    run: {steps: 1}
+    data: {train: "drawn:4,resolution=16,seed=3"}
+    batch: {global: 2}
+    """
+
+  /// Calls `body` with a folder that holds a small trained run, `run`.
+  private func withRun(_ body: (_ folder: String) throws -> Void) throws {
+    let folder = FileManager.default.temporaryDirectory.appending(component: "evaluation-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { do { try FileManager.default.removeItem(at: folder) } catch { print("\(folder.path) is left behind") } }
+    try Self.recipe.write(to: folder.appending(component: "recipe.yaml"), atomically: true, encoding: .utf8)
+    let trained = try MPIRun.run(
+      "mergevq",
+      ["tokenizer", "train", folder.path + "/recipe.yaml", "--set", "run.directory=\(folder.path)/run"], rankCount: 1)
+    #expect(trained.status == 0, "\(trained)")
+    try body(folder.path)
+  }
+
+  private func evaluate(_ folder: String, _ arguments: [String], rankCount: Int = 1) throws -> MPIRun.Outcome {
+    try MPIRun.run(
+      "mergevq",
+      ["tokenizer", "evaluate", "--checkpoint", folder + "/run", "--images", "drawn:20,resolution=16,seed=5"]
+        + arguments, rankCount: rankCount, timeout: .seconds(100))
+  }
+
+  /// Writes weights that follow the fixtures' rule.
+  private func writeWeights(of module: some Module, to path: String) throws {
+    let rule = WeightsByRule()
+    let tensors = module.parameters.compactMap { name, parameter in
+      TensorDescription(name: name, elementType: .float32, shape: parameter.publishedShape)
+    }
+    try Safetensors.write(tensors, to: path) { tensor in
+      let weights = rule.weights(tensor.name, shape: tensor.shape)
+      return .float32(tensor.name.hasPrefix("lin") ? weights.map(abs) : weights)
+    }
+  }
+
+  @Test func theFiguresAreTheSameOnAnyNumberOfRanks() throws {
+    try withRun { folder in
+      var random = SplitMix64(seed: 0)
+      try writeWeights(of: InceptionNetwork(using: &random), to: folder + "/inception.safetensors")
+      try writeWeights(of: PerceptualLoss(using: &random), to: folder + "/lpips.safetensors")
+      var reports: [Data] = []
+      for ranks in [1, 3] {
+        let output = folder + "/report\(ranks).json"
+        let outcome = try evaluate(
+          folder,
+          ["--inception", folder + "/inception.safetensors", "--lpips", folder + "/lpips.safetensors"]
+            + ["--output", output, "--precision-recall", "--split", "drawn"], rankCount: ranks)
+        #expect(outcome.status == 0, "\(outcome)")
+        for text in [
+          "sources right", "does not hold the published inception weights", "20 images of drawn",
+          "20 images are too few for 2048 features",
+        ] {
+          #expect(outcome.occurrences(of: text) == 1, "\(text): \(outcome)")
+        }
+        reports.append(try Data(contentsOf: URL(filePath: output)))
+      }
+      #expect(reports[0] == reports[1])
+      let report = try #require(try JSONSerialization.jsonObject(with: reports[0]) as? [String: Any])
+      let rows = try #require(report["rows"] as? [[String: Any]])
+      let row = try #require(rows.first)
+      #expect(rows.count == 1)
+      #expect(row["codesCounted"] as? Int == 20 * 49)
+      for name in ["frechetDistance", "inceptionScore", "perceptualDistance", "peakSignalToNoise"] {
+        let value = try #require(row[name] as? Double)
+        #expect(value > 0, "\(name) is \(value)")
+      }
+      for name in ["precision", "recall", "structuralSimilarity", "sourcesRight"] {
+        let value = try #require(row[name] as? Double)
+        #expect((-1...1).contains(value), "\(name) is \(value)")
+      }
+      let provenance = try #require(report["provenance"] as? [String: Any])
+      #expect(provenance["protocol"] as? String == "pytorch-fid")
+      #expect((provenance["networks"] as? [[String: Any]])?.first?["isPublished"] as? Bool == false)
+      #expect(((provenance["tokenizer"] as? [String: Any])?["sha256"] as? String)?.count == 64)
+    }
+  }
+
+  private func expectRefusalOfNotFiniteWeights(_ folder: String) throws {
+    let weights = folder + "/weights.safetensors"
+    let exported = try MPIRun.run(
+      "mergevq", ["checkpoint", "export", folder + "/run", "--output", weights], rankCount: 1)
+    #expect(exported.status == 0, "\(exported)")
+    let (file, broken) = (try Safetensors(path: weights), folder + "/broken.safetensors")
+    try Safetensors.write(file.tensors, metadata: file.metadata, to: broken) { tensor throws(CheckpointError) in
+      var elements = try file.floats(tensor.name)
+      if tensor.name == "decoder.conv_out.bias" { elements[0] = .nan }
+      return .float32(elements)
+    }
+    let outcome = try MPIRun.run(
+      "mergevq",
+      ["tokenizer", "evaluate", "--checkpoint", broken, "--images", "drawn:3,resolution=16"]
+        + ["--output", folder + "/broken.json"], rankCount: 2)
+    #expect(outcome.status == 70, "\(outcome)")
+    #expect(outcome.occurrences(of: "the reconstructions are not finite") == 1, "\(outcome)")
+  }
+
+  @Test func severalKeepCountsNeedNoWeightsAndWrongRequestsAreRefused() throws {
+    try withRun { folder in
+      let output = folder + "/report.json"
+      let outcome = try evaluate(folder, ["--output", output, "--keep", "36,64", "--limit", "7"], rankCount: 2)
+      #expect(outcome.status == 0, "\(outcome)")
+      #expect(outcome.occurrences(of: "7 images, ") == 1, "\(outcome)")
+      #expect(outcome.occurrences(of: "\n    36  ") == 1 && outcome.occurrences(of: "\n    64  ") == 1, "\(outcome)")
+      #expect(outcome.occurrences(of: "rFID") == 0)
+      for (arguments, status, message) in [
+        (["--output", output], Int32(64), "exists already"),
+        (["--output", folder + "/new.json", "--precision-recall"], 64, "needs the features of --inception"),
+        (["--output", folder + "/new.json", "--keep", "3"], 64, "cannot merge them into 3 tokens"),
+        (["--output", folder + "/new.json", "--lpips", folder + "/recipe.yaml"], 74, "not a valid"),
+        (["--output", folder + "/new.json", "--inception", "/no/such/file"], 74, "open failed"),
+      ] {
+        let refused = try evaluate(folder, arguments, rankCount: 2)
+        #expect(refused.status == status, "\(refused)")
+        #expect(refused.occurrences(of: message) == 1, "\(refused)")
+        #expect(!FileManager.default.fileExists(atPath: folder + "/new.json"))
+      }
+      try expectRefusalOfNotFiniteWeights(folder)
+    }
+  }
+}
