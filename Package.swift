@@ -50,7 +50,7 @@ let package = Package(
         "Kernels", "Tensors", "Layers", "Tokenizer", "Generator", "Optimizers", "Collectives", "DataLoading",
         "Checkpointing", "Evaluation", yams,
       ]),
-    .executableTarget(name: "mergevq", dependencies: ["Training", "MPI", "Collectives", argumentParser]),
+    .executableTarget(name: "mergevq", dependencies: ["Training", "Generator", "MPI", "Collectives", argumentParser]),
 
     // Tests: one folder per room; RankChecks are programs that the tests start under mpirun.
     .target(
@@ -67,7 +67,9 @@ let package = Package(
     .testTarget(name: "OptimizersTests", dependencies: ["Optimizers"]),
     .testTarget(
       name: "TrainingTests",
-      dependencies: ["Training", "Tokenizer", "Collectives", "Checkpointing", "Layers", "Tensors"]),
+      dependencies: [
+        "Training", "Generator", "Tokenizer", "DataLoading", "Collectives", "Checkpointing", "Layers", "Tensors",
+      ]),
     .executableTarget(
       name: "rank-checks",
       dependencies: ["MPI", "Collectives", "Training", "Checkpointing", "DataLoading", "Tensors"],

@@ -101,6 +101,10 @@ public enum TensorElements: Sendable {
   case float32([Float])
   /// 32-bit integers.
   case int32([Int32])
+  /// 16-bit integers.
+  case int16([Int16])
+  /// Bytes.
+  case uint8([UInt8])
 
   /// Calls `body` with the bytes.
   fileprivate func withBytes<Result>(
@@ -114,6 +118,8 @@ public enum TensorElements: Sendable {
       switch self {
       case .float32(let elements): elements.withUnsafeBytes(result)
       case .int32(let elements): elements.withUnsafeBytes(result)
+      case .int16(let elements): elements.withUnsafeBytes(result)
+      case .uint8(let elements): elements.withUnsafeBytes(result)
       }
     return try outcome.get()
   }

@@ -168,9 +168,10 @@ struct ZipArchive {
 }
 
 /// The CRC-32 of zip files (polynomial 0x04C11DB7, reflected).
-func crc32(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
+/// - Parameter previous: The checksum of what stands before these bytes.
+func crc32(_ bytes: UnsafeRawBufferPointer, continuing previous: UInt32 = 0) -> UInt32 {
   crcTables.withUnsafeBufferPointer { tables in
-    var crc: UInt32 = 0xFFFF_FFFF
+    var crc = ~previous
     var position = 0
     // Eight bytes per round: table k holds the effect of a byte that k more bytes follow.
     while position + 8 <= bytes.count {

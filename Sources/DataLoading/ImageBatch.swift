@@ -36,4 +36,11 @@ public struct BadImage: Codable, Sendable, Equatable {
   public let reason: String
   /// Its index in the data set.
   public let sampleIndex: Int
+
+  /// Tells what is wrong with an image.
+  public init(name: String, reason: String, sampleIndex: Int) {
+    self.name = name
+    self.reason = reason
+    self.sampleIndex = sampleIndex
+  }
 }

@@ -57,12 +57,28 @@ public enum RandomOrder {
     return result
   }
 
-  /// Cells to generate where nobody says which: the first cell, which always represents its group, and `count − 1` others
-  /// by chance, in random order.
-  public static func cells(count: Int, of positions: Int, seed: UInt64, image: Int) -> [Int32] {
+  /// Cells to generate where nobody says which: the first cell, which always represents its group, and others by chance,
+  /// in random order.
+  /// - Parameters:
+  ///   - count: How many.
+  ///   - shares: For every position, the share of training images in which it represents its group: cells are drawn
+  ///     one after another with probabilities proportional to the odds of these shares.
+  ///   - image: With the seed, it decides the draw.
+  public static func cells(count: Int, shares: [Float], seed: UInt64, image: Int) -> [Int32] {
     var random = SplitMix64(seed: seed, 0x6365_6c6c, UInt64(image))
-    let others = (1..<Int32(positions)).shuffled(using: &random).prefix(max(0, count - 1))
-    return ([0] + others).shuffled(using: &random)
+    // The largest of log-odds plus Gumbel noise are such a draw without replacement.
+    let keys = shares.map { share -> Float in
+      let noise = -log(-log(max(random.nextUnit(), 0x1p-24)))
+      let bounded = min(max(share, 1e-6), 1 - 1e-6)
+      return log(bounded / (1 - bounded)) + noise
+    }
+    let others = (1..<shares.count).sorted { keys[$0] > keys[$1] }.prefix(max(0, count - 1))
+    return ([0] + others.map { Int32($0) }).shuffled(using: &random)
+  }
+
+  /// As `cells(count:shares:seed:image:)`, with all positions alike.
+  public static func cells(count: Int, of positions: Int, seed: UInt64, image: Int) -> [Int32] {
+    cells(count: count, shares: Array(repeating: 0.5, count: positions), seed: seed, image: image)
   }
 }
 

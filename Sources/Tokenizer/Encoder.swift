@@ -53,7 +53,18 @@ public struct Encoder: Module {
   ///   - images: Shape `[B, H, W, 3]`, values in `[-1, 1]`.
   ///   - depth: Stochastic depth, in training with `dropPath` above 0.
   public func callAsFunction(_ images: Tensor, keep: Int, depth: StochasticDepth? = nil) -> Output {
-    let state = encoded(images, keep: keep, depth: depth)
+    output(merged(stem(images), keep: keep, depth: depth))
+  }
+
+  /// Encodes images at several keep counts; what comes before the merging is computed once.
+  /// - Parameter images: Shape `[B, H, W, 3]`, values in `[-1, 1]`.
+  /// - Returns: One output for each of `keeps`.
+  public func callAsFunction(_ images: Tensor, keeps: [Int]) -> [Output] {
+    let features = stem(images)
+    return keeps.map { output(merged(features, keep: $0, depth: nil)) }
+  }
+
+  private func output(_ state: MergedTokens) -> Output {
     let (batch, length, width) = (state.tokens.shape[0], state.tokens.shape[1], state.tokens.shape[2])
     let tokens = state.tokens.tokens(1..<length)
     let positions = state.groups.count / batch - 1
@@ -75,7 +86,7 @@ public struct Encoder: Module {
   /// - Precondition: The configuration has a head.
   public func representation(_ images: Tensor, keep: Int, depth: StochasticDepth? = nil) -> Tensor {
     require(head != nil, "representation: this tokenizer has no head")
-    var state = encoded(images, keep: keep, depth: depth)
+    var state = merged(stem(images), keep: keep, depth: depth)
     // These blocks are plain ones: every token weighs the same in their attention.
     state.sizes = Array(repeating: 1, count: state.sizes.count)
     for (index, block) in representationBlocks.enumerated() {
@@ -85,10 +96,9 @@ public struct Encoder: Module {
     return head?(token) ?? token
   }
 
-  private func encoded(_ images: Tensor, keep: Int, depth: StochasticDepth?) -> MergedTokens {
-    let features = stem(images)
+  private func merged(_ features: Tensor, keep: Int, depth: StochasticDepth?) -> MergedTokens {
     let positions = features.shape[1] * features.shape[2]
-    let tokens = features.reshaped([images.shape[0], positions, config.encoderWidth])
+    let tokens = features.reshaped([features.shape[0], positions, config.encoderWidth])
     let merged = config.positionCount - keep
     let merges = MergeSchedule.merges(keep: positions - merged, of: positions, blocks: blocks.count)
     var state = MergedTokens(tokens.prepending(classToken.value))

@@ -6,7 +6,7 @@ import Foundation
 struct Mergevq: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "mergevq",
-    abstract: "Trains MergeVQ image tokenizers on the CPUs of one machine or a cluster.",
+    abstract: "Trains MergeVQ image tokenizers and generators on the CPUs of one machine or a cluster.",
     discussion: """
       Start training commands under mpirun to use several ranks: mpirun -n 4 mergevq tokenizer train RECIPE.
 
@@ -14,7 +14,8 @@ struct Mergevq: ParsableCommand {
       74 checkpoint or run directory unusable; 75 interrupted or a rank lost, start again to resume.
       """,
     subcommands: [
-      TokenizerCommand.self, CheckpointCommand.self, DoctorCommand.self, SuperviseCommand.self, StatusCommand.self,
+      TokenizerCommand.self, GeneratorCommand.self, DataCommand.self, CheckpointCommand.self, DoctorCommand.self,
+      SuperviseCommand.self, StatusCommand.self,
     ])
 
   /// As the library's own, but the ranks of a job show help and usage errors once.

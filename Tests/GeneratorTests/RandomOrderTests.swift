@@ -21,6 +21,23 @@ struct RandomOrderTests {
     #expect(schedule.reduce(0, +) == tokens && schedule.allSatisfy { $0 > 0 } && schedule.count <= steps)
   }
 
+  @Test func cellsFollowTheSharesOfTheTrainingImages() {
+    // Nine cells: one that always represents its group, one that never does, and others that do so often or seldom.
+    let shares: [Float] = [1, 1, 0, 0.9, 0.9, 0.1, 0.1, 0.5, 0.5]
+    var counts = [Int](repeating: 0, count: 9)
+    for image in 0..<1000 {
+      let cells = RandomOrder.cells(count: 5, shares: shares, seed: 3, image: image)
+      #expect(Set(cells).count == 5)
+      for cell in cells { counts[Int(cell)] += 1 }
+    }
+    #expect(counts[0] == 1000 && counts[1] == 1000 && counts[2] == 0)
+    #expect(counts[3] > 750 && counts[4] > 750 && counts[5] < 250 && counts[6] < 250, "\(counts)")
+    #expect(abs(counts[7] - counts[8]) < 120)
+    // Every place in the order is as likely.
+    let firsts = (0..<1000).map { RandomOrder.cells(count: 4, of: 4, seed: 1, image: $0)[0] }
+    for cell in 0..<4 { #expect(abs(firsts.count { $0 == Int32(cell) } - 250) < 60) }
+  }
+
   @Test func theArrangementNamesRepresentatives() {
     // Two samples of 2×2 cells, three tokens: sample 0 merges cells 0 and 3, sample 1 merges 1 and 2.
     let codes = CodePairs(pre: [1, 2, 3, 0, 1, 2], post: [4, 5, 6, 7, 0, 1])

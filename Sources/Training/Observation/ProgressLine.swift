@@ -89,7 +89,7 @@ private func fourDigits(_ value: Double) -> String {
 private func fixed(_ value: Double, _ digitCount: Int) -> String { String(format: "%.\(digitCount)f", value) }
 
 /// `45 s`, `12 min 05 s`, `3 h 20 min`, `2 d 04 h`.
-func coarseText(_ duration: Duration) -> String {
+public func coarseText(_ duration: Duration) -> String {
   let seconds = Int((duration / .seconds(1)).rounded())
   func pair(_ large: Int, _ largeUnit: String, _ small: Int, _ smallUnit: String) -> String {
     "\(large) \(largeUnit) \(small < 10 ? "0" : "")\(small) \(smallUnit)"
