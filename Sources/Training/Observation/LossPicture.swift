@@ -8,7 +8,8 @@ public struct LossPicture {
   /// One panel per value of the training records, validation values beside the training values of the same name.
   public init(records: [MetricsRecord], title: String) {
     let shown: [(name: String, title: String)] = [
-      ("loss", "loss"), ("l1", "mean absolute error"), ("psnr", "validation PSNR, dB"),
+      ("loss", "loss"), ("pre", "first factor, nats"), ("post", "second factor, nats"), ("l1", "mean absolute error"),
+      ("psnr", "validation PSNR, dB"),
       ("sampleEntropy", "entropy per token, nats"), ("batchEntropy", "entropy of the batch, nats"),
       ("commitment", "commitment"), ("source", "source recovery, nats"), ("sourceAccuracy", "sources predicted right"),
       ("perceptual", "LPIPS"), ("alignment", "alignment of the class token"),
@@ -18,12 +19,16 @@ public struct LossPicture {
       ("gradientNorm", "gradient norm"), ("imagesPerSecond", "images per second"),
     ]
     let panels = shown.compactMap { name, title -> LinePlot.Panel? in
-      let series = [(MetricsRecord.Kind.train, "training"), (.validation, "validation")].compactMap { kind, label in
+      func curve(_ label: String, _ name: String, of kind: MetricsRecord.Kind) -> LinePlot.Series? {
         let points = records.filter { $0.kind == kind }.compactMap { record in
           record.values[name].map { SIMD2(Double(record.step), $0) }
         }
         return points.isEmpty ? nil : LinePlot.Series(label, points: points)
       }
+      let series = [
+        curve("training", name, of: .train), curve("validation", name, of: .validation),
+        name == "loss" ? curve("guessing by frequency", "unigram", of: .validation) : nil,
+      ].compactMap(\.self)
       return series.isEmpty ? nil : LinePlot.Panel(title: title, series: series)
     }
     let resumes = records.filter { $0.kind == .resume }.map { LinePlot.Marker(x: Double($0.step), label: "resumed") }
