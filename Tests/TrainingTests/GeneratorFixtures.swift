@@ -35,7 +35,8 @@ func saveTinyTokenizer(in folder: String, seed: UInt64 = 1, codeBits: Int = 18) 
     runDirectory: folder, communicator: communicator, retention: CheckpointRetention(last: 1),
     recipe: try recipe.resolvedYAML())
   try RunDirectory(path: folder).create()
-  try checkpoints.save(task: task, step: 0, cursor: 0)
+  try checkpoints.begin(task: task, step: 0, cursor: 0)
+  try checkpoints.finish()
   return folder
 }
 

@@ -17,7 +17,7 @@ struct GeneratorTaskTests {
       order: order,
       settings: ["run.directory=\(folder)/run", "data.codes=\(folder)/codes", "data.validation=\(folder)/validation"]
         + settings)
-    let reporter = TrainingReporter(progress: { _ in }, message: { _ in })
+    let reporter = TrainingReporter(progress: { _ in }, message: { _ in }, alarm: { _ in })
     let ending = try GeneratorTraining(recipe: recipe, communicator: SingleCommunicator(), reporter: reporter).run()
     #expect(ending == .finished)
     let records = try MetricsLog.records(of: RunDirectory(path: folder + "/run"))

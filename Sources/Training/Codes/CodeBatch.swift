@@ -2,7 +2,7 @@ import Generator
 import Tokenizer
 
 /// What a generator learns from: images as codes.
-public struct CodeBatch: Sendable, Equatable {
+public struct CodeBatch: TrainingBatch, Sendable, Equatable {
   /// K: tokens of every image.
   public var keepCount: Int
   /// `B·K` codes.
@@ -11,6 +11,8 @@ public struct CodeBatch: Sendable, Equatable {
   public var groups: [Int32] = []
   /// `B` classes.
   public var labels: [Int32] = []
+  /// Which images of the codes, or of the data set, these are.
+  public var sampleIndices: [Int] = []
   /// Position in the run of the first image, see `Sampler`; decides dropout and order.
   public var firstGlobalIndex: Int
 

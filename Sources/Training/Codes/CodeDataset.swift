@@ -93,6 +93,7 @@ public final class CodeDataset {
   /// - Throws: `CodeFileError` or `CheckpointError` if a file is not what it should be.
   public func batch(images: [Int], views: [Int], keep: Int, firstGlobalIndex: Int) throws -> CodeBatch {
     var batch = CodeBatch(keepCount: keep, firstGlobalIndex: firstGlobalIndex)
+    batch.sampleIndices = images
     for (image, view) in zip(images, views) {
       // A shard has at most so many images, so this is its shard or an earlier one.
       var index = image / content.imagesPerShard

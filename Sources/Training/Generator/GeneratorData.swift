@@ -219,7 +219,7 @@ extension TrainedTokenizer {
   /// Images as a generator learns them.
   fileprivate func encoded(_ images: ImageBatch, keep: Int) -> CodeBatch {
     var batch = CodeBatch(keepCount: keep, firstGlobalIndex: images.firstGlobalIndex)
-    batch.labels = images.labels
+    (batch.labels, batch.sampleIndices) = (images.labels, images.sampleIndices)
     guard images.count > 0 else { return batch }
     let encoded = model.codes(of: Tensor(images), keeps: [keep])[0]
     (batch.codes, batch.groups) = (encoded.codes, encoded.groups)

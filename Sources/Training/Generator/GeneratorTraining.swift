@@ -25,13 +25,14 @@ public struct GeneratorTraining {
   ///   unless the network itself failed.
   public func run(resume: ResumePolicy = .automatic, stoppingAt stop: Int? = nil) throws -> TrainingEnding {
     _ = try recipe.batch.imagesPerRank(worldSize: communicator.worldSize)
-    try beginTraining(recipe.run, communicator: communicator)
+    // The codes come first: they complete the recipe that the run keeps.
     let data = try GeneratorData.open(recipe, communicator: communicator)
     let recipe = try recipe.fitted(to: data.properties)
     let stepsPerEpoch = max(1, data.count / recipe.batch.global)
     let totalSteps = recipe.run.totalSteps(stepsPerEpoch: stepsPerEpoch)
-    let run = TrainingRun(
+    let run = try TrainingRun(
       recipe: recipe, communicator: communicator, reporter: reporter, checkpointObserver: checkpointObserver)
+    let communicator = run.communicator
     let baseline = try data.baseline(recipe, communicator: communicator)
     let properties = try data.completedProperties(recipe, communicator: communicator)
 

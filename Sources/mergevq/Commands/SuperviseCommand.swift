@@ -101,6 +101,12 @@ struct SuperviseCommand: ParsableCommand {
   private func words(_ text: String) -> [String] { text.split(separator: " ").map(String.init) }
 }
 
+extension TrainGeneratorCommand: SupervisedCommand {
+  func supervised() throws -> (batch: BatchConfig, runDirectory: String) {
+    try training.supervised(GeneratorRecipe.self)
+  }
+}
+
 extension TrainTokenizerCommand: SupervisedCommand {
   func supervised() throws -> (batch: BatchConfig, runDirectory: String) {
     try training.supervised(TokenizerRecipe.self)
