@@ -7,6 +7,11 @@ extension Communicator {
   /// Ends every rank of the job at once with the given exit status. Not collective: any one rank may call it.
   public func abort(status: Int32) -> Never { ending(status) }
 
+  /// Replaces `values[ranges[rank]]` by its elementwise reduction over the ranks, without rounding. Collective.
+  public func reduceScatter<Element: Reducible>(
+    _ values: UnsafeMutableBufferPointer<Element>, ranges: [Range<Int>], _ reduction: Reduction
+  ) throws(CommunicationError) { try reduceScatter(values, ranges: ranges, reduction, format: .float32) }
+
   /// Returns the reduction of one value per rank. Collective.
   public func allReduce<Element: Reducible>(
     _ value: Element, _ reduction: Reduction

@@ -35,8 +35,10 @@ public protocol Communicator: AnyObject {
   ///   - ranges: One range of elements per rank, the same on every rank; ascending and disjoint, uneven or empty at
   ///     will (see `ShardPlan`).
   ///   - reduction: How the values are combined.
+  ///   - format: How floats that are added up are written in messages between nodes; other elements and reductions are
+  ///     written as they are.
   func reduceScatter<Element: Reducible>(
-    _ values: UnsafeMutableBufferPointer<Element>, ranges: [Range<Int>], _ reduction: Reduction
+    _ values: UnsafeMutableBufferPointer<Element>, ranges: [Range<Int>], _ reduction: Reduction, format: WireFormat
   ) throws(CommunicationError)
 
   /// Fills `values[ranges[r]]` on every rank with what rank `r` holds there, for all `r`.

@@ -9,8 +9,9 @@ enum Intent {
   }
 
   static func reduceScatter<Element>(
-    _ values: UnsafeMutableBufferPointer<Element>, _ ranges: [Range<Int>], _ reduction: Reduction
-  ) -> String { "reduceScatter(\(values.count) × \(Element.self), \(describe(ranges)), .\(reduction))" }
+    _ values: UnsafeMutableBufferPointer<Element>, _ ranges: [Range<Int>], _ reduction: Reduction,
+    _ format: WireFormat
+  ) -> String { "reduceScatter(\(values.count) × \(Element.self), \(describe(ranges)), .\(reduction), .\(format))" }
 
   static func allGather<Element>(
     _ values: UnsafeMutableBufferPointer<Element>, _ ranges: [Range<Int>]

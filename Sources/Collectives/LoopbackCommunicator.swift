@@ -43,13 +43,13 @@ public final class LoopbackCommunicator: Communicator {
     try meeting.synchronize(operation: "allReduce", rank: rank)
   }
 
-  /// Replaces `values[ranges[rank]]` by its reduction, taken in the order of ranks.
+  /// Replaces `values[ranges[rank]]` by its reduction, taken in the order of ranks. No message, so no format.
   public func reduceScatter<Element: Reducible>(
-    _ values: UnsafeMutableBufferPointer<Element>, ranges: [Range<Int>], _ reduction: Reduction
+    _ values: UnsafeMutableBufferPointer<Element>, ranges: [Range<Int>], _ reduction: Reduction, format: WireFormat
   ) throws(CommunicationError) {
     requireValid(ranges: ranges, elementCount: values.count, worldSize: worldSize, operation: "reduceScatter")
     let peers = try exchange(
-      values, Intent.reduceScatter(values, ranges, reduction), "reduceScatter")
+      values, Intent.reduceScatter(values, ranges, reduction, format), "reduceScatter")
     _ = reduce(ranges[rank], of: peers, into: values, reduction)
     try meeting.synchronize(operation: "reduceScatter", rank: rank)
   }

@@ -42,10 +42,10 @@ public final class SequenceCheckedCommunicator: Communicator {
 
   /// Replaces `values[ranges[rank]]` by its reduction.
   public func reduceScatter<Element: Reducible>(
-    _ values: UnsafeMutableBufferPointer<Element>, ranges: [Range<Int>], _ reduction: Reduction
+    _ values: UnsafeMutableBufferPointer<Element>, ranges: [Range<Int>], _ reduction: Reduction, format: WireFormat
   ) throws(CommunicationError) {
-    try compare(Intent.reduceScatter(values, ranges, reduction))
-    try base.reduceScatter(values, ranges: ranges, reduction)
+    try compare(Intent.reduceScatter(values, ranges, reduction, format))
+    try base.reduceScatter(values, ranges: ranges, reduction, format: format)
   }
 
   /// Fills `values[ranges[r]]` with what rank `r` holds there, for all `r`.

@@ -26,7 +26,7 @@ public final class SingleCommunicator: Communicator {
 
   /// Leaves `values` as they are.
   public func reduceScatter<Element: Reducible>(
-    _ values: UnsafeMutableBufferPointer<Element>, ranges: [Range<Int>], _ reduction: Reduction
+    _ values: UnsafeMutableBufferPointer<Element>, ranges: [Range<Int>], _ reduction: Reduction, format: WireFormat
   ) {
     requireValid(ranges: ranges, elementCount: values.count, worldSize: 1, operation: "reduceScatter")
     allReduce(values, reduction)

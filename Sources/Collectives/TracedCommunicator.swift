@@ -36,11 +36,11 @@ public final class TracedCommunicator: Communicator {
 
   /// Replaces `values[ranges[rank]]` by its reduction.
   public func reduceScatter<Element: Reducible>(
-    _ values: UnsafeMutableBufferPointer<Element>, ranges: [Range<Int>], _ reduction: Reduction
+    _ values: UnsafeMutableBufferPointer<Element>, ranges: [Range<Int>], _ reduction: Reduction, format: WireFormat
   ) throws(CommunicationError) {
     trace.begin("reduceScatter of \(values.count) values")
     defer { trace.end() }
-    try base.reduceScatter(values, ranges: ranges, reduction)
+    try base.reduceScatter(values, ranges: ranges, reduction, format: format)
   }
 
   /// Fills `values[ranges[r]]` with what rank `r` holds there, for all `r`.

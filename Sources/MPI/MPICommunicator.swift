@@ -48,10 +48,10 @@ public final class MPICommunicator: Communicator {
 
   /// Replaces `values[ranges[rank]]` by its reduction, by node and then across nodes.
   public func reduceScatter<Element: Reducible>(
-    _ values: UnsafeMutableBufferPointer<Element>, ranges: [Range<Int>], _ reduction: Reduction
+    _ values: UnsafeMutableBufferPointer<Element>, ranges: [Range<Int>], _ reduction: Reduction, format: WireFormat
   ) throws(CommunicationError) {
     requireValid(ranges: ranges, elementCount: values.count, worldSize: worldSize, operation: "reduceScatter")
-    try transfer.perform(.reduceScatter(reduction), values, ranges: ranges)
+    try transfer.perform(.reduceScatter(reduction, format), values, ranges: ranges)
   }
 
   /// Fills `values[ranges[r]]` with what rank `r` holds there, for all `r`.

@@ -19,7 +19,7 @@ import Collectives
 final class NodeAwareTransfer {
   enum Goal {
     case allReduce(Reduction)
-    case reduceScatter(Reduction)
+    case reduceScatter(Reduction, WireFormat)
     case allGather
   }
 
@@ -34,6 +34,8 @@ final class NodeAwareTransfer {
   private var completedPieceCount = 0
   /// What a leader receives from all nodes for its own node's ranks; nil where there is one node.
   private let received: UnsafeMutableRawPointer?
+  /// Where a leader rounds what it sends, if it is to be rounded.
+  private let rounded: UnsafeMutablePointer<UInt16>?
 
   init(_ topology: Topology, windowByteLimit: Int) throws(CommunicationError) {
     self.topology = topology
@@ -41,12 +43,17 @@ final class NodeAwareTransfer {
     if topology.leaders != nil && topology.nodeCount > 1 {
       let ownCount = topology.nodeRanges[topology.nodeIndex].count
       received = .allocate(byteCount: topology.nodeCount * ownCount * window.pieceByteCount, alignment: 64)
+      rounded = .allocate(capacity: topology.world.size * window.pieceByteCount / MemoryLayout<Float>.stride)
     } else {
       received = nil
+      rounded = nil
     }
   }
 
-  deinit { received?.deallocate() }
+  deinit {
+    received?.deallocate()
+    rounded?.deallocate()
+  }
 
   /// Gives the shared memory back. Collective.
   func free() throws(CommunicationError) { try window.free() }
@@ -175,6 +182,11 @@ extension NodeAwareTransfer {
     let results = window.results(piece: piece.number)
     let (counts, offsets) = piece.layout(topology.nodeRanges)
     let own = topology.nodeIndex
+    if case .reduceScatter(let reduction, .bfloat16) = goal, reduction == .sum || reduction == .mean,
+      let piece = piece as? Piece<Float>
+    {
+      return try exchangeRounded(piece, goal, leaders, counts: counts, offsets: offsets)
+    }
     if goal.reduction != nil {
       let receivedOffsets = counts.indices.map { $0 * counts[own] }
       try leaders.allToAll(
@@ -191,6 +203,38 @@ extension NodeAwareTransfer {
     let part = goal.reduction == nil ? window.partials(piece: piece.number) : results
     try leaders.allGather(part + offsets[own], into: results, counts: counts, offsets: offsets)
     sentByteCount += counts[own] * (topology.nodeCount - 1)
+  }
+
+  /// As `exchange`, for a sum of floats that travel as bfloat16. The own node's part does not travel and stays exact.
+  private func exchangeRounded(
+    _ piece: Piece<Float>, _ goal: Goal, _ leaders: MPIHandle, counts: [Int], offsets: [Int]
+  ) throws(CommunicationError) {
+    guard let rounded, let received = received?.assumingMemoryBound(to: UInt16.self) else { return }
+    let own = topology.nodeIndex
+    let partials = piece.elements(of: window.partials(piece: piece.number))
+    let elementCounts = counts.map { $0 / MemoryLayout<Float>.stride }
+    let starts = offsets.map { $0 / MemoryLayout<Float>.stride }
+    for node in counts.indices where node != own {
+      WireFormat.round(partials + starts[node], into: rounded + starts[node], count: elementCounts[node])
+    }
+    let count = elementCounts[own]
+    // Nothing goes from the own node to itself.
+    let sentCounts = counts.indices.map { $0 == own ? 0 : counts[$0] / 2 }
+    let receivedCounts = counts.indices.map { $0 == own ? 0 : counts[own] / 2 }
+    try leaders.allToAll(
+      rounded, counts: sentCounts, offsets: offsets.map { $0 / 2 }, receiving: received,
+      receivedCounts: receivedCounts, receivedOffsets: counts.indices.map { $0 * counts[own] / 2 })
+    let sum = piece.elements(of: window.results(piece: piece.number)) + starts[own]
+    sum.update(repeating: 0, count: count)
+    for node in counts.indices {
+      if node == own {
+        Float.combine(sum, partials + starts[own], into: sum, count: count, .sum)
+      } else {
+        WireFormat.add(received + node * count, to: sum, count: count)
+      }
+    }
+    finish(sum, count: count, goal)
+    sentByteCount += sentCounts.reduce(0, +)
   }
 
   private func collect<Element>(_ piece: Piece<Element>, _ goal: Goal) {
@@ -225,7 +269,7 @@ extension NodeAwareTransfer {
 extension NodeAwareTransfer.Goal {
   fileprivate var reduction: Reduction? {
     switch self {
-    case .allReduce(let reduction), .reduceScatter(let reduction): reduction
+    case .allReduce(let reduction), .reduceScatter(let reduction, _): reduction
     case .allGather: nil
     }
   }

@@ -35,6 +35,42 @@ func checkNodes(_ communicator: any Communicator, _ arguments: [String]) throws 
   for count in [0, 1, 17, 40_001, 600_007] { try checkReductions(divided, count: count, nodeSize: nodeSize) }
   try checkManySmallCalls(divided)
   try checkTraffic(divided)
+  try checkRounded(divided)
+}
+
+/// Sums that travel as bfloat16: half the bytes, each node's contribution to half a unit in its eighth bit, the own
+/// node's exactly.
+private func checkRounded(_ communicator: MPICommunicator) throws {
+  let (rank, worldSize) = (communicator.rank, communicator.worldSize)
+  let count = 16 * worldSize * 999
+  let ranges = ShardPlan(count: count, shardCount: worldSize).ranges
+  var values = (0..<count).map { contribution(rank, $0) }
+  let before = communicator.sentByteCount
+  try values.withUnsafeMutableBufferPointer {
+    try communicator.reduceScatter($0, ranges: ranges, .sum, format: .bfloat16)
+  }
+  let sent = try communicator.allReduce(Int64(communicator.sentByteCount - before), .sum)
+  let expected = (communicator.nodeCount - 1) * count * 2
+  try expect(sent == expected, "\(sent) bytes sent between nodes instead of \(expected)")
+  var isRounded = false
+  for index in ranges[rank] {
+    let exact = (0..<worldSize).map { contribution($0, index) }.reduce(0, +)
+    let size = (0..<worldSize).map { abs(contribution($0, index)) }.reduce(0, +)
+    isRounded = isRounded || values[index] != exact
+    try expect(
+      abs(values[index] - exact) <= size / 256 + 1e-6, "rounded sum [\(index)] is \(values[index]), not \(exact)")
+  }
+  try expect(isRounded == (communicator.nodeCount > 1), "rounding seen: \(isRounded)")
+  var special: [Float] = [.nan, .infinity, -.infinity, 0, -1.5] + Array(repeating: 1, count: 16 * worldSize)
+  try special.withUnsafeMutableBufferPointer {
+    try communicator.reduceScatter(
+      $0, ranges: (0..<worldSize).map { $0 == 0 ? 0..<special.count : special.count..<special.count }, .sum,
+      format: .bfloat16)
+  }
+  if rank == 0 {
+    try expect(special[0].isNaN && special[1] == .infinity && special[2] == -.infinity, "special: \(special.prefix(5))")
+    try expect(special[3] == 0 && special[4] == -1.5 * Float(worldSize), "special: \(special.prefix(5))")
+  }
 }
 
 /// Between nodes an all-reduce must send no more than a reduce-scatter and an all-gather of the nodes need.

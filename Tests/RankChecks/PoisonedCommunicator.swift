@@ -32,8 +32,8 @@ final class PoisonedCommunicator: Communicator {
   }
 
   func reduceScatter<Element: Reducible>(
-    _ values: UnsafeMutableBufferPointer<Element>, ranges: [Range<Int>], _ reduction: Reduction
-  ) throws(CommunicationError) { try base.reduceScatter(values, ranges: ranges, reduction) }
+    _ values: UnsafeMutableBufferPointer<Element>, ranges: [Range<Int>], _ reduction: Reduction, format: WireFormat
+  ) throws(CommunicationError) { try base.reduceScatter(values, ranges: ranges, reduction, format: format) }
 
   func allGather<Element: Reducible>(
     _ values: UnsafeMutableBufferPointer<Element>, ranges: [Range<Int>]

@@ -1,3 +1,4 @@
+public import Collectives
 import Optimizers
 
 /// How parameters follow their gradients: `optimizer` in a recipe. The defaults are those of stage 1
@@ -15,6 +16,9 @@ public struct OptimizerConfig: ConfigSection {
   public var weightDecayForm = Adam.WeightDecayForm.decoupled
   /// Gradients with a larger global L2 norm are scaled down to it; nil never.
   public var clipNorm: Double?
+  /// How gradients are written in messages between nodes: as they are, or rounded to half the bytes. They are added up
+  /// in 32 bits in any case, and within a node nothing is rounded.
+  public var gradientFormat = WireFormat.float32
   /// Decay of the moving average of the weights that validation uses.
   public var emaDecay = 0.999
   /// Whether the average forgets faster in its first steps.

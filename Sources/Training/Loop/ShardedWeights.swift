@@ -28,6 +28,7 @@ public final class ShardedWeights {
   private let schedule: LearningRateSchedule
   private let averageRule: WeightAverage
   private let clipNorm: Double?
+  private let gradientFormat: WireFormat
   private let communicator: any Communicator
   private let averageStorage: Storage
 
@@ -47,6 +48,7 @@ public final class ShardedWeights {
     self.schedule = schedule
     averageRule = config.weightAverage
     clipNorm = config.clipNorm
+    gradientFormat = config.gradientFormat
     self.communicator = communicator
     let own = plan[communicator.rank]
     averageStorage = Storage(count: own.count)
@@ -75,7 +77,7 @@ public final class ShardedWeights {
   /// gradient that is not finite, and none has changed anything yet.
   public func reduceGradients() throws(CommunicationError) -> Double {
     arena.finishGradients()
-    try communicator.reduceScatter(arena.gradients, ranges: plan.ranges, .mean)
+    try communicator.reduceScatter(arena.gradients, ranges: plan.ranges, .mean, format: gradientFormat)
     return GradientClipping.sumOfSquares(ownGradients)
   }
 
