@@ -1,5 +1,5 @@
-public import DataLoading
-public import Tokenizer
+import DataLoading
+import Tokenizer
 
 /// What the class token is trained to know: `alignment` in a recipe (method section 1.5).
 public struct AlignmentConfig: ConfigSection {
