@@ -1,4 +1,4 @@
-public import Layers
+import Layers
 public import Tensors
 
 /// The discriminator with its losses and what it remembers: the generator's opponent (method 1.5).
