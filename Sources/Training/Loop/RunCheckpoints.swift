@@ -68,6 +68,9 @@ public final class RunCheckpoints {
     return duration
   }
 
+  /// Takes the memory that copies need, so that the first save blocks no longer than the others.
+  func reserveMemory(for task: any TrainingTask) { snapshot.copy(task.weights) }
+
   /// Whether this rank's thread is still busy with the save in flight.
   var isBusy: Bool {
     switch phase {

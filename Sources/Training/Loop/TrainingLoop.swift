@@ -93,6 +93,7 @@ final class TrainingLoop<Task: TrainingTask> {
     firstStep = completedSteps
     hosts = try environment.communicator.allGather(environment.communicator.hostName)
     environment.monitor.completed(step: completedSteps)
+    environment.checkpoints.reserveMemory(for: task)
   }
 
   /// Trains until the recipe's last step, or until `stop` steps are done. Collective.
