@@ -74,7 +74,8 @@ struct GeneratorTaskTests {
     let before = Array(arena.values)
     // No gradients at all: decay alone moves the weights.
     arena.startStep()
-    _ = try task.weights[0].update(step: 0)
+    let sumOfSquares = try task.weights[0].reduceGradients()
+    _ = try task.weights[0].update(step: 0, sumOfSquares: sumOfSquares)
     var gains = 0
     for entry in arena.entries {
       let isGain = entry.parameter.shape.count < 2
