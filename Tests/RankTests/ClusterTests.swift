@@ -46,7 +46,7 @@ struct ClusterTests {
       try hosts.write(toFile: hostFile, atomically: true, encoding: .utf8)
       let mca = try script("mca").standardOutput.trimmingCharacters(in: .whitespacesAndNewlines)
       // Twelve images: three each on four hosts, four each on three.
-      let settings = ["batch.global=12", "run.steps=24", "run.checkpointEvery=2", "optimizer.learningRate=1e-5"]
+      let settings = ["batch.global=12", "run.steps=120", "run.checkpointEvery=4", "optimizer.learningRate=1e-5"]
       let run = try SupervisedRun(
         playground, "run",
         options: [
@@ -74,9 +74,9 @@ struct ClusterTests {
       #expect(straight.status == 0, "\(straight)")
       let losses = try playground.curve("loss", of: playground.run("straight"))
       let disturbed = try playground.curve("loss", of: run.directory)
-      #expect(losses.count == 24 && disturbed.count == 24)
+      #expect(losses.count == 120 && disturbed.count == 120)
       for (step, (a, b)) in zip(losses, disturbed).enumerated() {
-        #expect(abs(a - b) <= 1e-4 * abs(a), "step \(step + 1): \(b) instead of \(a)")
+        #expect(abs(a - b) <= 1e-3 * abs(a), "step \(step + 1): \(b) instead of \(a)")
       }
       try playground.remove()
     }
