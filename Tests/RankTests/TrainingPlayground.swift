@@ -19,8 +19,8 @@ struct TrainingPlayground {
   func remove() throws { try FileManager.default.removeItem(at: folder) }
 
   /// Keep counts, a shuffled epoch that ends within the run, clipping, an average: everything that must resume.
-  /// Exact convolutions, so that runs of different world sizes stay together: a latent near zero whose rounding depends
-  /// on the batch's size would flip a bit of a code, and from there the runs part.
+  /// Exact convolutions, so that runs of different world sizes stay together for longer: gradients differ in the order of
+  /// their sums, and where that flips the sign of a latent near zero the runs part.
   static let recipe = """
     name: rank-test
     model:
