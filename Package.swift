@@ -69,6 +69,7 @@ let package = Package(
       name: "TrainingTests",
       dependencies: [
         "Training", "Generator", "Tokenizer", "DataLoading", "Collectives", "Checkpointing", "Layers", "Tensors",
+        "TestSupport",
       ]),
     .executableTarget(
       name: "rank-checks",

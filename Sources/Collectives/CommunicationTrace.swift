@@ -23,6 +23,15 @@ public final class CommunicationTrace: Sendable {
   /// What the rank is doing now.
   public var position: Position { state.withLock { $0 } }
 
+  /// Notes what `body` does as one operation.
+  package func note<Result>(
+    _ operation: String, _ body: () throws(CommunicationError) -> Result
+  ) throws(CommunicationError) -> Result {
+    begin(operation)
+    defer { end() }
+    return try body()
+  }
+
   func begin(_ operation: @autoclosure () -> String) {
     let name = operation()
     state.withLock {

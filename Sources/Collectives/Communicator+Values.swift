@@ -12,6 +12,17 @@ extension Communicator {
     _ values: UnsafeMutableBufferPointer<Element>, ranges: [Range<Int>], _ reduction: Reduction
   ) throws(CommunicationError) { try reduceScatter(values, ranges: ranges, reduction, format: .float32) }
 
+  /// The time until the slowest rank has done `body`, in seconds. Collective.
+  package func slowestTime(
+    of body: () throws(CommunicationError) -> Void
+  ) throws(CommunicationError) -> Double {
+    try barrier()
+    let start = ContinuousClock.now
+    try body()
+    let elapsed = (ContinuousClock.now - start) / .seconds(1)
+    return try allReduce(elapsed, .max)
+  }
+
   /// Returns the reduction of one value per rank. Collective.
   public func allReduce<Element: Reducible>(
     _ value: Element, _ reduction: Reduction

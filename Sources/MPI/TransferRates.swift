@@ -51,12 +51,12 @@ public func measureTransferRates(
     var (ours, library): ([Double], [Double]) = ([], [])
     for _ in 0...repetitions {
       ours.append(
-        try timed(on: communicator) { () throws(CommunicationError) in
+        try communicator.slowestTime { () throws(CommunicationError) in
           try communicator.allReduce(values, .sum)
         })
       guard let world = communicator as? MPICommunicator else { continue }
       library.append(
-        try timed(on: communicator) { () throws(CommunicationError) in
+        try communicator.slowestTime { () throws(CommunicationError) in
           try world.allReduceByLibrary(values)
         })
       values.update(repeating: 1)
@@ -76,18 +76,6 @@ extension MPICommunicator {
     guard let base = values.baseAddress else { return }
     try check(cmpi_all_reduce_sum(topology.world.raw, base, Int32(values.count)), "MPI_Allreduce", rank)
   }
-}
-
-/// The time until the slowest rank is done, in seconds.
-private func timed(
-  on communicator: any Communicator, _ body: () throws(CommunicationError) -> Void
-) throws(CommunicationError) -> Double {
-  try communicator.barrier()
-  let clock = ContinuousClock()
-  let start = clock.now
-  try body()
-  let elapsed = start.duration(to: clock.now) / .seconds(1)
-  return try communicator.allReduce(elapsed, .max)
 }
 
 private func median(_ values: some Collection<Double>) -> Double {

@@ -59,6 +59,8 @@ public final class Parameter {
     }
   }
 
+  fileprivate func announceGradient(_ body: (() -> Void)?) { leaf?.whenComplete = body }
+
   fileprivate var gradientIsFilled: Bool {
     get { leaf?.homeIsFilled ?? false }
     set { leaf?.homeIsFilled = newValue }
@@ -159,10 +161,27 @@ public final class ParameterArena {
 
   /// Zeroes the gradients of parameters that nothing flowed back to since `startStep`.
   public func finishGradients() {
-    for entry in entries where !entry.parameter.gradientIsFilled {
-      let gradient = UnsafeMutableBufferPointer(rebasing: gradients[entry.range])
-      gradient.update(repeating: 0)
-      entry.parameter.gradientIsFilled = true
+    for entry in entries { finishGradient(of: entry) }
+  }
+
+  private func finishGradient(of entry: Entry) {
+    guard !entry.parameter.gradientIsFilled else { return }
+    UnsafeMutableBufferPointer(rebasing: gradients[entry.range]).update(repeating: 0)
+    entry.parameter.gradientIsFilled = true
+  }
+
+  /// Lets a `backward` that announces it call `body` with the position in `entries` of every parameter whose gradient is
+  /// complete while others are still being computed. Parameters that the result does not depend on announce nothing.
+  /// - Parameter body: Nil to announce nothing any more.
+  public func announceGradients(_ body: ((_ index: Int) -> Void)?) {
+    for (index, entry) in entries.enumerated() {
+      entry.parameter.announceGradient(
+        body.map { body in
+          { [unowned self] in
+            finishGradient(of: entry)
+            body(index)
+          }
+        })
     }
   }
 }

@@ -19,6 +19,10 @@ public final class GradientNode {
   private let home: Tensor?
   /// For parameters: whether `home` holds anything yet. Where it does not, the first contribution overwrites.
   var homeIsFilled = false
+  /// For parameters: called when nothing more flows back to it, by a `backward` that announces it.
+  var whenComplete: (() -> Void)?
+  /// Nodes of that `backward` that have yet to add their share.
+  fileprivate var pendingConsumers = 0
 
   fileprivate init(
     _ name: StaticString, shape: [Int], inputs: [GradientNode], pullback: ((Tensor) -> Void)?, home: Tensor?
@@ -133,14 +137,33 @@ extension Tensor {
   /// Computes the gradient of this scalar with respect to every leaf it depends on, times `scale`, and adds it there.
   ///
   /// The tape behind this tensor is released on the way: `backward` can be called once.
-  public func backward(scale: Float = 1) { backward(from: Tensor(repeating: scale, shape: shape)) }
+  /// - Parameter announcing: Whether parameters announce their gradients as they become complete (see
+  ///   `ParameterArena.announceGradients`): for the last `backward` of a step.
+  public func backward(scale: Float = 1, announcing: Bool = false) {
+    backward(from: Tensor(repeating: scale, shape: shape), announcing: announcing)
+  }
 
   /// Propagates `gradient`, taken as the gradient of some scalar with respect to this tensor, to every leaf.
-  public func backward(from gradient: Tensor) {
+  public func backward(from gradient: Tensor, announcing: Bool = false) {
     guard let node else { return }
     require(gradient.count == count, "backward: gradient \(gradient.shape) for a tensor of shape \(shape)")
     node.accumulate(adding: gradient)
-    for node in Self.reachable(from: node) { node.flowBack() }
+    let nodes = Self.reachable(from: node)
+    guard announcing else {
+      for node in nodes { node.flowBack() }
+      return
+    }
+    for node in nodes {
+      for leaf in node.inputs where leaf.whenComplete != nil { leaf.pendingConsumers += 1 }
+    }
+    for node in nodes {
+      let leaves = node.inputs.filter { $0.whenComplete != nil }
+      node.flowBack()
+      for leaf in leaves {
+        leaf.pendingConsumers -= 1
+        if leaf.pendingConsumers == 0 { leaf.whenComplete?() }
+      }
+    }
   }
 
   /// All nodes behind `root`, later ones first. An explicit stack, because graphs are thousands of nodes deep.

@@ -25,25 +25,10 @@ extension RankTests {
       try Self.write(teacherShapes, to: path("teacher.safetensors"))
       let text = """
         name: adversarial-test
-        model:
-          resolution: 16
-          channels: 32
-          channelMultipliers: [1, 1]
-          residualBlocks: 1
-          extraResidualBlocks: 0
-          attentionBlocks: 2
-          encoderHeads: 2
-          decoderHeads: 2
-          codeBits: 6
-          keepCounts: [36, 49, 64]
-          defaultKeepCount: 49
+        \(SmallModel.ofGrid8)
           head: layer2
           headOutputs: 64
-          recoveryWidth: 32
-          recoveryBlocks: 1
-          recoveryHeads: 2
           recoveryPositions: true
-          layerScale: 0.1
           dropPath: 0.2
         run: {steps: \(steps), logEvery: 1, validateEvery: 0, checkpointEvery: 3, keepLast: 2, threads: 1, convolutions: accurate}
         data: {train: "drawn:20,resolution=16,seed=3", flip: true}

@@ -12,23 +12,8 @@ import Tokenizer
 struct EvaluationCommandTests {
   private static let recipe = """
     name: evaluation-test
-    model:
-      resolution: 16
-      channels: 32
-      channelMultipliers: [1, 1]
-      residualBlocks: 1
-      extraResidualBlocks: 0
-      attentionBlocks: 2
-      encoderHeads: 2
-      decoderHeads: 2
-      codeBits: 6
-      keepCounts: [36, 49, 64]
-      defaultKeepCount: 49
+    \(SmallModel.ofGrid8)
       head: none
-      recoveryWidth: 32
-      recoveryBlocks: 1
-      recoveryHeads: 2
-      layerScale: 0.1
     run: {steps: 1}
     data: {train: "drawn:4,resolution=16,seed=3"}
     batch: {global: 2}

@@ -1,5 +1,6 @@
 import Checkpointing
 import Foundation
+import TestSupport
 import Testing
 
 /// Stage 2 as a user runs it, with real processes: encode, train, sample.
@@ -12,9 +13,7 @@ extension RankTests {
       static let shared = Result { try Playground() }
 
       private init() throws {
-        folder = FileManager.default.temporaryDirectory.appending(component: "generator-tests")
-        if FileManager.default.fileExists(atPath: folder.path) { try FileManager.default.removeItem(at: folder) }
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        folder = try SharedFolder.create("generator")
         try Self.tokenizerRecipe.write(toFile: path("tokenizer.yaml"), atomically: true, encoding: .utf8)
         try Self.generatorRecipe.write(toFile: path("generator.yaml"), atomically: true, encoding: .utf8)
         try (0..<12).map { "\(Self.kinds[$0])\tdrawn \(Self.kinds[$0]), number \($0)\n" }.joined()
@@ -64,24 +63,8 @@ extension RankTests {
       static let data = "drawn:600,resolution=16,seed=3"
       static let tokenizerRecipe = """
         name: rank-test-tokenizer
-        model:
-          resolution: 16
-          channels: 32
-          channelMultipliers: [1, 1, 1]
-          residualBlocks: 1
-          extraResidualBlocks: 0
-          attentionBlocks: 2
-          encoderHeads: 2
-          decoderHeads: 2
-          codeBits: 8
-          keepCounts: [9, 16]
-          defaultKeepCount: 9
+        \(SmallModel.ofGrid4(codeBits: 8))
           head: none
-          recoveryWidth: 32
-          recoveryBlocks: 1
-          recoveryHeads: 2
-          recoveryPositions: true
-          layerScale: 0.1
         run: {steps: 1, threads: 1}
         data: {train: "drawn:20,resolution=16,seed=3"}
         batch: {global: 4}

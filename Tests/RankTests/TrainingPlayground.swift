@@ -1,5 +1,6 @@
 import Checkpointing
 import Foundation
+import TestSupport
 import Testing
 
 /// A folder for the runs of one test, with a recipe small enough for seconds.
@@ -23,23 +24,8 @@ struct TrainingPlayground {
   /// their sums, and where that flips the sign of a latent near zero the runs part.
   static let recipe = """
     name: rank-test
-    model:
-      resolution: 16
-      channels: 32
-      channelMultipliers: [1, 1]
-      residualBlocks: 1
-      extraResidualBlocks: 0
-      attentionBlocks: 2
-      encoderHeads: 2
-      decoderHeads: 2
-      codeBits: 6
-      keepCounts: [36, 49, 64]
-      defaultKeepCount: 49
+    \(SmallModel.ofGrid8)
       head: none
-      recoveryWidth: 32
-      recoveryBlocks: 1
-      recoveryHeads: 2
-      layerScale: 0.1
       dropPath: 0.2
     run: {steps: 6, logEvery: 1, validateEvery: 0, checkpointEvery: 3, keepLast: 2, threads: 1, convolutions: accurate}
     data: {train: "drawn:20,resolution=16,seed=3", flip: true}

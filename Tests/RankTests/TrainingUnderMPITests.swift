@@ -33,5 +33,36 @@ extension RankTests {
       }
       try playground.remove()
     }
+
+    /// Two accumulation rounds, so that only the second may send; buckets smaller than most parameters; and a run that
+    /// stops in between and goes on the other way.
+    @Test func reducingWhileComputingChangesNoBit() throws {
+      let playground = try TrainingPlayground()
+      let settings = ["batch.accumulation=2", "run.communication.bucketBytes=20000"]
+      for overlap in ["never", "always"] {
+        let outcome = try playground.train(overlap, settings + ["run.communication.overlap=\(overlap)"])
+        #expect(outcome.status == 0, "\(outcome)")
+        let says = outcome.standardOutput.contains("gradients are reduced while others are computed")
+        #expect(says == (overlap == "always"))
+      }
+      #expect(try playground.bytes(of: playground.run("always")) == playground.bytes(of: playground.run("never")))
+      #expect(
+        try playground.curve("gradientNorm", of: playground.run("always"))
+          == playground.curve("gradientNorm", of: playground.run("never")))
+      try playground.remove()
+    }
+
+    /// The first buckets go out before a rank knows that another rank's loss is not a number.
+    @Test func aSkippedStepLeavesNothingBehindInTheBuckets() throws {
+      let playground = try TrainingPlayground()
+      for overlap in ["never", "always"] {
+        let outcome = try playground.train(
+          overlap, ["nan:1:2", "run.communication.bucketBytes=20000", "run.communication.overlap=\(overlap)"])
+        #expect(outcome.status == 0, "\(outcome)")
+        #expect(outcome.standardOutput.contains("the step is skipped"))
+      }
+      #expect(try playground.bytes(of: playground.run("always")) == playground.bytes(of: playground.run("never")))
+      try playground.remove()
+    }
   }
 }

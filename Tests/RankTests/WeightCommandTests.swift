@@ -1,5 +1,6 @@
 import Checkpointing
 import Foundation
+import TestSupport
 import Testing
 
 /// What a user does with a trained tokenizer's weights and codes, with real processes.
@@ -12,12 +13,8 @@ struct WeightCommandTests {
     let folder: URL
 
     init() throws {
-      folder = FileManager.default.temporaryDirectory.appending(component: "weights-\(UUID().uuidString)")
-      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+      folder = try SharedFolder.create("weights")
       try recipe.write(to: folder.appending(component: "recipe.yaml"), atomically: true, encoding: .utf8)
-      // The tests of this suite share the run; nothing else knows when the last of them is done.
-      Self.removed = folder.path
-      atexit { do { try FileManager.default.removeItem(atPath: Playground.removed) } catch { perror("cleaning up") } }
       for (name, seed) in [("run", "1"), ("other", "2")] {
         let outcome = try MPIRun.run(
           "mergevq",
@@ -28,29 +25,13 @@ struct WeightCommandTests {
     }
 
     struct Failure: Error, CustomStringConvertible { let description: String }
-    nonisolated(unsafe) private static var removed = ""
 
     func path(_ name: String) -> String { folder.appending(component: name).path }
 
     private let recipe = """
       name: weight-test
-      model:
-        resolution: 16
-        channels: 32
-        channelMultipliers: [1, 1]
-        residualBlocks: 1
-        extraResidualBlocks: 0
-        attentionBlocks: 2
-        encoderHeads: 2
-        decoderHeads: 2
-        codeBits: 6
-        keepCounts: [36, 49, 64]
-        defaultKeepCount: 49
+      \(SmallModel.ofGrid8)
         head: none
-        recoveryWidth: 32
-        recoveryBlocks: 1
-        recoveryHeads: 2
-        layerScale: 0.1
       run: {steps: 2, logEvery: 1, validateEvery: 0, checkpointEvery: 1, keepLast: 2}
       data: {train: "drawn:20,resolution=16,seed=3"}
       batch: {global: 4}

@@ -44,6 +44,15 @@ struct BatchInvarianceTests {
     expectSameBits([3, 49, 64]) { layerNorm($0, weight: gains[0], bias: gains[1]) }
     expectSameBits([3, 64, 64]) { channelMoments($0).deviation }
     expectSameBits([3, 8, 8, 64]) { activation($0, .gelu) }
+    expectSameBits([3, 9, 9, 64]) { groupNorm($0, groups: 32, weight: gains[0], bias: gains[1], activation: .silu) }
+  }
+
+  @Test func merging() {
     expectSameBits([4, 65, 96]) { meanKeys(qkv: $0, heads: 4) }
+    expectSameBits([4, 65, 96]) { x in
+      let plan = mergePlan(metric: meanKeys(qkv: x, heads: 4), count: 20)
+      let sizes = [Float](repeating: 1, count: x.shape[0] * 65)
+      return mergeTokens(meanKeys(qkv: x, heads: 2), sizes: sizes, plan: plan).tokens
+    }
   }
 }

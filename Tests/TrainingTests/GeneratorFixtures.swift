@@ -1,6 +1,7 @@
 import Checkpointing
 import Collectives
 import Foundation
+import TestSupport
 
 @testable import Training
 
@@ -8,24 +9,8 @@ import Foundation
 func saveTinyTokenizer(in folder: String, seed: UInt64 = 1, codeBits: Int = 18) throws -> String {
   let yaml = """
     name: tiny
-    model:
-      resolution: 16
-      channels: 32
-      channelMultipliers: [1, 1, 1]
-      residualBlocks: 1
-      extraResidualBlocks: 0
-      attentionBlocks: 2
-      encoderHeads: 2
-      decoderHeads: 2
-      codeBits: \(codeBits)
-      keepCounts: [9, 16]
-      defaultKeepCount: 9
+    \(SmallModel.ofGrid4(codeBits: codeBits))
       head: none
-      recoveryWidth: 32
-      recoveryBlocks: 1
-      recoveryHeads: 2
-      recoveryPositions: true
-      layerScale: 0.1
     run: {steps: 1, seed: \(seed)}
     """
   let recipe = try TokenizerRecipe.resolve(yaml: yaml, named: "tiny")

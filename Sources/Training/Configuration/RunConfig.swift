@@ -27,6 +27,8 @@ public struct RunConfig: ConfigSection {
 
   /// Non-finite gradients, stalls, heartbeats.
   public var faults = FaultConfig()
+  /// When gradients are reduced.
+  public var communication = CommunicationConfig()
 
   /// The defaults.
   public init() {}
@@ -44,6 +46,7 @@ public struct RunConfig: ConfigSection {
     try check(keepEvery ?? 1 > 0, "keepEvery", "is \(keepEvery ?? 0); it must be at least 1, or null")
     try check(threads ?? 1 > 0, "threads", "is \(threads ?? 0); it must be at least 1, or null")
     try Training.validate("faults", faults)
+    try Training.validate("communication", communication)
   }
 
   /// Optimizer steps of the whole run, given the length of an epoch.

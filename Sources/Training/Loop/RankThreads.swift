@@ -7,10 +7,14 @@ enum RankThreads {
   ///
   /// mpirun may bind every rank to cores of its own or leave all ranks the whole machine; threads of several ranks
   /// spinning on the same core would cost hundreds of microseconds per loop. Collective.
-  static func configure(_ wanted: Int?, communicator: any Communicator) throws {
+  /// - Returns: Cores that are left to each rank beside its threads: what the rank with the fewest has.
+  @discardableResult
+  static func configure(_ wanted: Int?, communicator: any Communicator) throws -> Int {
     let mask = Threads.affinityCPUs
     let own = communicator.hostName + " " + mask.map(String.init).joined(separator: ",")
     let sharing = try communicator.allGather(own).count { $0 == own }
-    Threads.configure(count: wanted ?? max(1, mask.count / max(1, sharing)))
+    let share = mask.count / max(1, sharing)
+    Threads.configure(count: wanted ?? max(1, share))
+    return Int(try communicator.allReduce(Int64(share - Threads.count), .min))
   }
 }

@@ -28,9 +28,12 @@ public final class ShardedWeights {
   private let schedule: LearningRateSchedule
   private let averageRule: WeightAverage
   private let clipNorm: Double?
-  private let gradientFormat: WireFormat
+  /// How gradients are written in messages between nodes.
+  let gradientFormat: WireFormat
   private let communicator: any Communicator
   private let averageStorage: Storage
+  /// Reduces gradients while others are still being computed; nil to reduce them all at the end of a step.
+  var overlap: OverlappedReduction?
 
   /// Takes over a model's parameters. Every rank must pass the same ones, with the same values.
   public init(
@@ -63,10 +66,17 @@ public final class ShardedWeights {
     UnsafeMutableBufferPointer(rebasing: arena.values[ownRange])
   }
 
+  /// Forgets all gradients.
+  func startStep() {
+    arena.startStep()
+    overlap?.startStep()
+  }
+
   /// Sums the squares of this rank's own gradients, all of them, before they meet those of other ranks: not finite
   /// exactly if one of them is not.
   func localSumOfSquares() -> Double {
     arena.finishGradients()
+    if let overlap { return overlap.submitRest() }
     return GradientClipping.sumOfSquares(UnsafeBufferPointer(arena.gradients))
   }
 
@@ -77,7 +87,11 @@ public final class ShardedWeights {
   /// gradient that is not finite, and none has changed anything yet.
   public func reduceGradients() throws(CommunicationError) -> Double {
     arena.finishGradients()
-    try communicator.reduceScatter(arena.gradients, ranges: plan.ranges, .mean, format: gradientFormat)
+    if let overlap {
+      try overlap.wait()
+    } else {
+      try communicator.reduceScatter(arena.gradients, ranges: plan.ranges, .mean, format: gradientFormat)
+    }
     return GradientClipping.sumOfSquares(ownGradients)
   }
 

@@ -159,7 +159,7 @@ final class TrainingLoop<Task: TrainingTask> {
     var data = Duration.zero
     var samples: [Int] = []
     let isExcluded = environment.excludedSteps.contains(completedSteps)
-    for weights in task.weights { weights.arena.startStep() }
+    for weights in task.weights { weights.startStep() }
     for round in 0..<batch.accumulation {
       environment.monitor.enter("reading data")
       let share = try communicator.collectively("reading data for step \(completedSteps + 1)") {

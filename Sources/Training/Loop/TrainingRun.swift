@@ -44,6 +44,9 @@ final class TrainingRun<R: TrainingRecipe> {
   private let directory: RunDirectory
   private let lock: RunLock?
   private let monitor: RankMonitor
+  /// What gradients are reduced with while others are being computed, and how many bytes at a time; nil where they are
+  /// reduced at the end of a step.
+  private var overlap: (communicator: any Communicator, bucketBytes: Int?)?
 
   /// Takes this rank's threads and the run directory, and starts to listen for signals and to watch: before anything
   /// is loaded.
@@ -59,7 +62,11 @@ final class TrainingRun<R: TrainingRecipe> {
     sequence = SequenceCheckedCommunicator(base, checkedCallCount: faults.checkedSteps > 0 ? .max : 0)
     let communicator = TracedCommunicator(sequence, trace: trace)
     self.communicator = communicator
-    try beginTraining(recipe.run, communicator: communicator)
+    let spareCores = try beginTraining(recipe.run, communicator: communicator)
+    let settings = recipe.run.communication
+    if communicator.worldSize > 1 && (settings.overlap == .always || settings.overlap == .automatic && spareCores > 0) {
+      overlap = (try communicator.duplicate(), settings.bucketBytes)
+    }
     let directory = RunDirectory(path: recipe.runDirectory)
     self.directory = directory
     lock = try communicator.collectively("opening the run directory") {
@@ -118,6 +125,9 @@ final class TrainingRun<R: TrainingRecipe> {
         return log
       }
       say(summary(task))
+      let reduction = try overlappedReduction(of: task)
+      defer { reduction?.stop() }
+      task.weights.first?.overlap = reduction
       try interruption.check(communicator, during: "starting")
       let source = try makeSource(start * recipe.batch.global, directory)
       defer { source.stop() }
@@ -143,6 +153,22 @@ final class TrainingRun<R: TrainingRecipe> {
         return ending
       }
     }
+  }
+
+  /// Lets the model's gradients meet while they are being computed, if that is on. (A discriminator's are few, and
+  /// complete last.) Collective.
+  private func overlappedReduction(of task: any TrainingTask) throws -> OverlappedReduction? {
+    guard let overlap, let weights = task.weights.first else { return nil }
+    let bucketBytes =
+      try overlap.bucketBytes
+      ?? OverlappedReduction.measuredBucketBytes(overlap.communicator, limit: weights.arena.count * 4)
+    self.overlap?.bucketBytes = bucketBytes
+    let reduction = OverlappedReduction(
+      weights, bucketBytes: bucketBytes, communicator: overlap.communicator, trace: trace)
+    say(
+      "gradients are reduced while others are computed, in \(reduction.bucketCount) buckets of "
+        + String(format: "%.1f MB", Double(bucketBytes) / 1e6))
+    return reduction
   }
 
   /// Tells of bad images and draws pictures.
@@ -215,9 +241,10 @@ final class TrainingRun<R: TrainingRecipe> {
 }
 
 /// Listens for signals and takes this rank's threads: to be called before anything is loaded. Collective.
-func beginTraining(_ run: RunConfig, communicator: any Communicator) throws {
+/// - Returns: Cores that are left to every rank beside its threads.
+func beginTraining(_ run: RunConfig, communicator: any Communicator) throws -> Int {
   Interruption().listen()
-  try RankThreads.configure(run.threads, communicator: communicator)
+  return try RankThreads.configure(run.threads, communicator: communicator)
 }
 
 /// Opens a data set that a recipe names. Collective.

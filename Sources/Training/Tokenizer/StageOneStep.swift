@@ -51,9 +51,10 @@ final class StageOneStep {
   ///   - step: Optimizer steps done.
   ///   - keep: Tokens to keep of each image.
   ///   - scale: 1/rounds.
+  ///   - isLast: Whether this is the last round, whose gradients announce that they are complete.
   /// - Returns: The loss and its unweighted terms, in the order they are shown, and the codes.
   func accumulateGradients(
-    _ input: Input, step: Int, keep: Int, scale: Float
+    _ input: Input, step: Int, keep: Int, scale: Float, isLast: Bool = true
   ) throws -> (values: [(name: String, value: Double)], indices: [Int32]) {
     let depth = StochasticDepth(seed: recipe.run.seed, firstSample: input.firstIndex)
     let output = model(input.images, keep: keep, depth: depth)
@@ -73,7 +74,7 @@ final class StageOneStep {
       terms = try objective.codes(output, model: model, averageOverRanks: average)
       if let alignment { align(input, keep: keep, with: alignment, into: &terms) }
       let direction = leaf.gradient + weight * opinion.imageGradient
-      (terms.total + projection(output.reconstruction, onto: direction)).backward(scale: scale)
+      (terms.total + projection(output.reconstruction, onto: direction)).backward(scale: scale, announcing: isLast)
       terms.named = images.named + terms.named
       values.append(("loss", Double(images.total.item + terms.total.item + weight * opinion.loss)))
       values += terms.named.map { ($0.name, Double($0.value)) }
@@ -84,7 +85,7 @@ final class StageOneStep {
       terms = try objective(
         output, images: input.images, model: model, perceptual: networks.perceptual, averageOverRanks: average)
       if let alignment { align(input, keep: keep, with: alignment, into: &terms) }
-      terms.total.backward(scale: scale)
+      terms.total.backward(scale: scale, announcing: isLast)
       values.append(("loss", Double(terms.total.item)))
       values += terms.named.map { ($0.name, Double($0.value)) }
     }

@@ -74,7 +74,8 @@ public final class TokenizerTask: TrainingTask {
       images: Tensor(batch), student: Tensor(batch, view: 1), teacher: Tensor(batch, view: 2), labels: batch.labels,
       firstIndex: batch.firstGlobalIndex)
     if round == 0 { memoryBeforeStep = stage.adversary?.player.memory }
-    let (values, indices) = try stage.accumulateGradients(input, step: step, keep: keep, scale: 1 / Float(rounds))
+    let (values, indices) = try stage.accumulateGradients(
+      input, step: step, keep: keep, scale: 1 / Float(rounds), isLast: round == rounds - 1)
     codebook.add(indices)
     return values + [("keepCount", Double(keep))]
   }
