@@ -20,6 +20,12 @@ public final class BatchLoader {
   public private(set) var seenCount = 0
   /// Images that could not be used, each as often as it came up.
   public private(set) var badCount = 0
+  /// Bytes of encoded images that this rank has read for the batches taken; 0 for images that are drawn.
+  public private(set) var byteCount = 0
+  /// Called, on the thread that takes batches, each time a batch has kept it waiting for another `stallInterval`.
+  public var stallHandler: ((DataStall) -> Void)?
+  /// How long a batch may take before that is worth a message.
+  public var stallInterval = Duration.seconds(10)
 
   private let plan: BatchPlan
   private let options: LoaderOptions
@@ -43,8 +49,8 @@ public final class BatchLoader {
     self.dataset = dataset
     self.options = options
     plan = BatchPlan(
-      order: order, sampler: Sampler(count: dataset.count, seed: options.seed), batchSize: options.batchSize,
-      rank: rank, worldSize: worldSize)
+      order: order, sampler: options.sampler(for: dataset), batchSize: options.batchSize, rank: rank,
+      worldSize: worldSize)
     stepCount = plan.stepCount
     cursor = if case .shuffled(let start) = order { start } else { 0 }
     queue = LoaderQueue(loading: ImageLoading(dataset: dataset, plan: plan, options: options))
@@ -61,7 +67,12 @@ public final class BatchLoader {
     if let stepCount { require(deliveredStepCount < stepCount, "BatchLoader: the pass has only \(stepCount) steps") }
     let clock = ContinuousClock()
     let start = clock.now
-    let delivery = queue.next()
+    var delivery = queue.next(waitingAtMost: stallInterval)
+    while delivery == nil {
+      stallHandler?(DataStall(waited: clock.now - start, work: queue.work()))
+      delivery = queue.next(waitingAtMost: stallInterval)
+    }
+    guard let delivery else { fatalError("BatchLoader: no batch after waiting for one") }
     lastWait = clock.now - start
     totalWait += lastWait
 
@@ -88,6 +99,7 @@ public final class BatchLoader {
   private func account(for delivery: LoaderQueue.Delivery) throws(DataError) {
     seenCount += delivery.batch.count + delivery.badImages.count
     badCount += delivery.badImages.count
+    byteCount += delivery.byteCount
     for image in delivery.badImages where recordedSamples.insert(image.sampleIndex).inserted { badImages.append(image) }
     guard let last = delivery.badImages.last else { return }
     let lastReason = "\(last.name): \(last.reason)"

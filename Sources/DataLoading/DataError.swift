@@ -16,6 +16,8 @@ public struct DataError: Error, Sendable, Equatable, CustomStringConvertible {
     case tooLarge(width: Int, height: Int, pixelLimit: Int)
     /// The archive breaks off or a header in it does not parse.
     case brokenArchive(offset: Int, detail: String)
+    /// Labels of an archive of images that cannot be read or do not fit it.
+    case badLabels(detail: String)
     /// A data set description such as `drawn:…` that does not parse.
     case badDescription(detail: String)
     /// More images than the allowed share could not be used.
@@ -53,6 +55,7 @@ extension DataError.Reason: CustomStringConvertible {
     case .tooLarge(let width, let height, let pixelLimit):
       "claims \(width)×\(height) pixels, more than the limit of \(pixelLimit)"
     case .brokenArchive(let offset, let detail): "broken archive at byte \(offset): \(detail)"
+    case .badLabels(let detail): "not usable as labels: \(detail)"
     case .badDescription(let detail): "not a data set description: \(detail)"
     case .tooManyBadImages(let bad, let seen, let allowedShare, let lastReason):
       "\(bad) of \(seen) images could not be used, more than the allowed share of \(allowedShare); "

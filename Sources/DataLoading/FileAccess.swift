@@ -13,19 +13,25 @@ func readFile(_ path: String) throws(DataError) -> [UInt8] {
 func writeFile(_ bytes: [UInt8], to path: String) throws(DataError) {
   let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
   guard descriptor >= 0 else { throw DataError(path: path, reason: .unwritable(detail: systemReason())) }
+  do throws(DataError) {
+    try writeAll(bytes, to: descriptor, path: path)
+  } catch {
+    close(descriptor)
+    throw error
+  }
+  // Some file systems report a full disk only here.
+  guard close(descriptor) == 0 else { throw DataError(path: path, reason: .unwritable(detail: systemReason())) }
+}
+
+/// Writes all of `bytes` to an open file, however many calls it takes.
+func writeAll(_ bytes: [UInt8], to descriptor: Int32, path: String) throws(DataError) {
   var written = 0
   while written < bytes.count {
     let step = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress?.advanced(by: written), bytes.count - written) }
     if step < 0 && errno == EINTR { continue }
-    guard step > 0 else {
-      let detail = systemReason()
-      close(descriptor)
-      throw DataError(path: path, reason: .unwritable(detail: detail))
-    }
+    guard step > 0 else { throw DataError(path: path, reason: .unwritable(detail: systemReason())) }
     written += step
   }
-  // Some file systems report a full disk only here.
-  guard close(descriptor) == 0 else { throw DataError(path: path, reason: .unwritable(detail: systemReason())) }
 }
 
 /// A file open for reading at any place, from any thread.

@@ -17,6 +17,10 @@ public protocol ImageDataset: Sendable {
   /// What to call an image in messages: its path, `archive.tar!member`, or `drawn:17`.
   func name(of index: Int) -> String
 
+  /// Where images lie in shards that are best read from front to back: how many each shard has. Empty where any order
+  /// is as good as another.
+  var shardCounts: [Int] { get }
+
   /// The picture itself, at its own size.
   /// - Throws: `DataError` when it cannot be read or decoded; the loader then skips and records it.
   func image(at index: Int, decoding options: DecodingOptions) throws(DataError) -> PixelImage
@@ -27,6 +31,10 @@ public protocol EncodedImageDataset: ImageDataset {
   /// The whole file of an image as it is stored.
   /// - Throws: `DataError` when it cannot be read.
   func bytes(at index: Int) throws(DataError) -> [UInt8]
+
+  /// How many bytes an image has as it is stored.
+  /// - Throws: `DataError` when it cannot be looked at.
+  func byteCount(at index: Int) throws(DataError) -> Int
 }
 
 extension EncodedImageDataset {
@@ -37,6 +45,9 @@ extension EncodedImageDataset {
 }
 
 extension ImageDataset {
+  /// No shards.
+  public var shardCounts: [Int] { [] }
+
   /// The picture at its own size, with the default limits.
   public func image(at index: Int) throws(DataError) -> PixelImage {
     try image(at: index, decoding: DecodingOptions())

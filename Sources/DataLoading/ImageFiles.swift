@@ -12,23 +12,14 @@ public struct ImageFiles: EncodedImageDataset {
     for path in paths { names.append(path) }
   }
 
-  /// The images of `root/CLASS/`, classes in the order of their names. Folders without images are no classes.
-  init(classFolders: [String], in root: String) throws(DataError) {
-    self.root = root + "/"
-    for folder in classFolders {
-      let start = names.count
-      var place = folder
-      var listing = try FolderListing(of: self.root + place)
-      // Tiny ImageNet as published: `CLASS/images/*.JPEG`. A folder of several folders is not taken for a class: it
-      // may be `train` beside `val`.
-      if let only = listing.folders.first, listing.folders.count == 1, !listing.files.contains(where: hasImageExtension)
-      {
-        place += "/" + only
-        listing = try FolderListing(of: self.root + place)
-      }
-      for file in listing.files where hasImageExtension(file) { names.append(place + "/" + file) }
-      if names.count > start { classes.beginClass(folder, at: start) }
-    }
+  /// No images yet, of those below `root`.
+  init(root: String) { self.root = root }
+
+  /// Adds the images of a class folder; one without images is no class.
+  mutating func append(_ paths: NameList, className: String?) {
+    guard paths.count > 0 else { return }
+    if let className { classes.beginClass(className, at: count) }
+    names.append(contentsOf: paths)
   }
 
   /// How many images there are.
@@ -39,6 +30,10 @@ public struct ImageFiles: EncodedImageDataset {
   public func label(of index: Int) -> Int32 { Int32(classes.label(of: index)) }
   /// The path of the file.
   public func name(of index: Int) -> String { root + names[index] }
+  /// The length of the file.
+  public func byteCount(at index: Int) throws(DataError) -> Int {
+    try DatasetOutline.File(name(of: index)).byteCount
+  }
   /// The content of the file.
   public func bytes(at index: Int) throws(DataError) -> [UInt8] { try readFile(name(of: index)) }
 }

@@ -10,6 +10,8 @@ struct ImageLoading: Sendable {
     var image: (views: [[UInt8]], label: Int32, sampleIndex: Int)?
     /// Images that were tried before and could not be used.
     var badImages: [BadImage] = []
+    /// Bytes of encoded images that were read.
+    var byteCount = 0
   }
 
   /// Loads the image of a position or its replacement. A pure function of the position, whatever the thread.
@@ -18,7 +20,7 @@ struct ImageLoading: Sendable {
     for attempt in 0..<plan.candidateCount {
       let sample = plan.candidate(attempt, at: position)
       do throws(DataError) {
-        let image = try dataset.image(at: sample, decoding: options.decoding)
+        let image = try image(at: sample, byteCount: &result.byteCount)
         result.image = (views(of: image, position: position, sample: sample), dataset.label(of: sample), sample)
         return result
       } catch {
@@ -29,12 +31,21 @@ struct ImageLoading: Sendable {
     return result
   }
 
-  private func views(of image: PixelImage, position: Int, sample: Int) -> [[UInt8]] {
-    options.views.indices.map { view in
-      var random = KeyedRandom(
-        seed: options.seed, purpose: .view, epoch: plan.sampler.epoch(at: position), sample: sample, view: view)
-      return options.views[view].pixels(of: image, using: &random)
+  /// What to call the image that is intended for a position.
+  func name(position: Int) -> String { dataset.name(of: plan.candidate(0, at: position)) }
+
+  private func image(at sample: Int, byteCount: inout Int) throws(DataError) -> PixelImage {
+    guard let dataset = dataset as? any EncodedImageDataset else {
+      return try dataset.image(at: sample, decoding: options.decoding)
     }
+    let bytes = try dataset.bytes(at: sample)
+    byteCount += bytes.count
+    return try PixelImage(decoding: bytes, name: dataset.name(of: sample), options: options.decoding)
+  }
+
+  private func views(of image: PixelImage, position: Int, sample: Int) -> [[UInt8]] {
+    let epoch = plan.sampler.epoch(at: position)
+    return options.views.indices.map { options.pixels(of: image, view: $0, sample: sample, epoch: epoch) }
   }
 
   /// Puts the images of a batch together.

@@ -14,6 +14,8 @@ public struct LoaderOptions: Codable, Sendable, Equatable {
   public var pixelLimit: Int
   /// Whether JPEGs may be decoded at 1/2, 1/4 or 1/8 where every view is smaller than that.
   public var allowsScaledDecoding: Bool
+  /// How shards are shuffled; `nil` shuffles all images, wherever they lie. Means nothing to data sets without shards.
+  public var shardShuffle: ShardShuffle?
   /// Loading stops with an error when more than this share of the images is unusable.
   public var allowedBadShare: Double
   /// The share is taken of at least this many images, so that one bad image among the first few stops nothing.
@@ -23,7 +25,7 @@ public struct LoaderOptions: Codable, Sendable, Equatable {
   public init(
     batchSize: Int, views: [ViewOptions] = [ViewOptions()], seed: UInt64 = 0, threadCount: Int = 1,
     prefetchCount: Int = 2, pixelLimit: Int = DecodingOptions().pixelLimit, allowsScaledDecoding: Bool = false,
-    allowedBadShare: Double = 0.01, badShareMinimumCount: Int = 200
+    shardShuffle: ShardShuffle? = nil, allowedBadShare: Double = 0.01, badShareMinimumCount: Int = 200
   ) {
     self.batchSize = batchSize
     self.views = views
@@ -32,6 +34,7 @@ public struct LoaderOptions: Codable, Sendable, Equatable {
     self.prefetchCount = prefetchCount
     self.pixelLimit = pixelLimit
     self.allowsScaledDecoding = allowsScaledDecoding
+    self.shardShuffle = shardShuffle
     self.allowedBadShare = allowedBadShare
     self.badShareMinimumCount = badShareMinimumCount
   }
@@ -42,9 +45,29 @@ public struct LoaderOptions: Codable, Sendable, Equatable {
     if threadCount < 1 { return "threadCount is \(threadCount); it must be at least 1" }
     if prefetchCount < 1 { return "prefetchCount is \(prefetchCount); it must be at least 1" }
     if pixelLimit < 1 { return "pixelLimit is \(pixelLimit); it must be at least 1" }
+    if let problem = shardShuffle?.problem { return problem }
     if !(0...1).contains(allowedBadShare) { return "allowedBadShare is \(allowedBadShare); it must be in 0...1" }
     if views.isEmpty { return "views is empty; there must be at least one" }
     return views.compactMap(\.problem).first
+  }
+
+  /// The order of a data set's images under these options.
+  public func sampler(for dataset: some ImageDataset) -> Sampler {
+    let counts = dataset.shardCounts
+    guard let shardShuffle, !counts.isEmpty else { return Sampler(count: dataset.count, seed: seed) }
+    return Sampler(shards: ShardedOrder(shardCounts: counts, shuffle: shardShuffle, seed: seed))
+  }
+
+  /// What a view shows of an image in an epoch: the same picture as in training.
+  public func picture(of image: PixelImage, view: Int, sample: Int, epoch: Int) -> PixelImage {
+    let resolution = views[view].resolution
+    return PixelImage(
+      width: resolution, height: resolution, pixels: pixels(of: image, view: view, sample: sample, epoch: epoch))
+  }
+
+  func pixels(of image: PixelImage, view: Int, sample: Int, epoch: Int) -> [UInt8] {
+    var random = KeyedRandom(seed: seed, purpose: .view, epoch: epoch, sample: sample, view: view)
+    return views[view].pixels(of: image, using: &random)
   }
 
   /// Full size, or the smallest decoding that no view has to enlarge.

@@ -12,6 +12,8 @@ final class LoaderQueue: @unchecked Sendable {
     let badImages: [BadImage]
     /// The first position for which no image could be used, in an order that replaces unusable images.
     let lostPosition: Int?
+    /// Bytes of encoded images that were read for it.
+    let byteCount: Int
   }
 
   private struct BatchInMaking {
@@ -29,6 +31,8 @@ final class LoaderQueue: @unchecked Sendable {
   private var openStep = 0
   /// The batch that the training thread gets next.
   private var deliveryStep = 0
+  /// Which position each busy thread loads, and since when.
+  private var loadingNow: [Int: (position: Int, since: ContinuousClock.Instant)] = [:]
   private var isStopped = false
   private var runningThreadCount = 0
 
@@ -38,7 +42,7 @@ final class LoaderQueue: @unchecked Sendable {
   func start(threadCount: Int) {
     condition.withLock { runningThreadCount = threadCount }
     for index in 0..<threadCount {
-      let thread = Thread { self.run() }
+      let thread = Thread { self.run(thread: index) }
       thread.name = "loader \(index)"
       thread.start()
     }
@@ -54,27 +58,39 @@ final class LoaderQueue: @unchecked Sendable {
   }
 
   /// Waits for the next batch in order.
-  func next() -> Delivery {
-    condition.withLock {
+  /// - Returns: `nil` when it is not there after `limit`.
+  func next(waitingAtMost limit: Duration) -> Delivery? {
+    let deadline = Date(timeIntervalSinceNow: limit / .seconds(1))
+    return condition.withLock {
       while true {
         if let delivery = ready.removeValue(forKey: deliveryStep) {
           deliveryStep += 1
           condition.broadcast()
           return delivery
         }
-        condition.wait()
+        if !condition.wait(until: deadline), ready[deliveryStep] == nil { return nil }
       }
     }
   }
 
-  private func run() {
-    while let work = takeWork() {
+  /// What the threads are at, the longest first.
+  func work() -> [DataStall.Work] {
+    let busy = condition.withLock { Array(loadingNow.values) }
+    return busy.sorted { $0.since < $1.since }.map {
+      DataStall.Work(name: loading.name(position: $0.position), duration: $0.since.duration(to: .now))
+    }
+  }
+
+  private func run(thread: Int) {
+    while let work = takeWork(thread: thread) {
       guard let position = work.position else {
         finish(step: work.step, results: [])
         continue
       }
       let result = loading.load(position: position)
-      if let results = store(result, step: work.step, slot: work.slot) { finish(step: work.step, results: results) }
+      if let results = store(result, step: work.step, slot: work.slot, thread: thread) {
+        finish(step: work.step, results: results)
+      }
     }
     condition.withLock {
       runningThreadCount -= 1
@@ -84,7 +100,7 @@ final class LoaderQueue: @unchecked Sendable {
 
   /// Waits for something to do.
   /// - Returns: A position to load, or none for a batch that has no images; `nil` when there is nothing more to do.
-  private func takeWork() -> (step: Int, slot: Int, position: Int?)? {
+  private func takeWork(thread: Int) -> (step: Int, slot: Int, position: Int?)? {
     condition.withLock {
       while !isStopped {
         if let stepCount = loading.plan.stepCount, openStep >= stepCount { return nil }
@@ -105,6 +121,7 @@ final class LoaderQueue: @unchecked Sendable {
         batch.takenCount += 1
         inMaking[step] = batch
         if batch.takenCount == positions.count { openStep += 1 }
+        loadingNow[thread] = (positions.lowerBound + slot, .now)
         return (step, slot, positions.lowerBound + slot)
       }
       return nil
@@ -112,8 +129,11 @@ final class LoaderQueue: @unchecked Sendable {
   }
 
   /// - Returns: All results of the batch, if this was the last one.
-  private func store(_ result: ImageLoading.Result, step: Int, slot: Int) -> [ImageLoading.Result]? {
+  private func store(
+    _ result: ImageLoading.Result, step: Int, slot: Int, thread: Int
+  ) -> [ImageLoading.Result]? {
     condition.withLock {
+      loadingNow[thread] = nil
       inMaking[step]?.results[slot] = result
       inMaking[step]?.finishedCount += 1
       guard let batch = inMaking[step], batch.finishedCount == batch.positions.count else { return nil }
@@ -127,7 +147,8 @@ final class LoaderQueue: @unchecked Sendable {
     let lostSlot = loading.plan.order == .sequential ? nil : results.firstIndex { $0.image == nil }
     let delivery = Delivery(
       batch: loading.batch(of: results, firstPosition: positions.lowerBound),
-      badImages: results.flatMap(\.badImages), lostPosition: lostSlot.map { positions.lowerBound + $0 })
+      badImages: results.flatMap(\.badImages), lostPosition: lostSlot.map { positions.lowerBound + $0 },
+      byteCount: results.reduce(0) { $0 + $1.byteCount })
     condition.withLock {
       ready[step] = delivery
       condition.broadcast()

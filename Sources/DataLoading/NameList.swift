@@ -1,5 +1,5 @@
 /// Many names in one piece of memory: a million of them take 30 MB instead of 100.
-struct NameList: Sendable {
+struct NameList: Sendable, Equatable {
   private var bytes: [UInt8] = []
   private var ends: [UInt32] = []
 
@@ -9,6 +9,27 @@ struct NameList: Sendable {
     bytes.append(contentsOf: name.utf8)
     require(bytes.count <= Int(UInt32.max), "NameList: names take more than 4 GiB")
     ends.append(UInt32(bytes.count))
+  }
+
+  mutating func append(contentsOf other: NameList) {
+    require(bytes.count + other.bytes.count <= Int(UInt32.max), "NameList: names take more than 4 GiB")
+    let start = UInt32(bytes.count)
+    bytes.append(contentsOf: other.bytes)
+    ends.append(contentsOf: other.ends.lazy.map { $0 + start })
+  }
+
+  func encode(into writer: inout ByteWriter) {
+    writer.append(bytes)
+    writer.append(numbers: ends)
+  }
+
+  init() {}
+
+  init(from reader: inout ByteReader) throws(ByteReader.Damage) {
+    bytes = try reader.byteArray()
+    ends = try reader.numbers()
+    let isAscending = zip(ends, ends.dropFirst()).allSatisfy { $0 <= $1 }
+    if Int(ends.last ?? 0) != bytes.count || !isAscending { throw ByteReader.Damage() }
   }
 
   subscript(index: Int) -> String {
@@ -28,6 +49,9 @@ struct ClassRanges: Sendable {
     names.append(name)
     starts.append(start)
   }
+
+  /// How many images each class has, of `total` in all.
+  func counts(total: Int) -> [Int] { zip(starts, starts.dropFirst() + [total]).map { $1 - $0 } }
 
   /// The class of an image, 0 where there are none. O(log of the class count).
   func label(of index: Int) -> Int {

@@ -24,6 +24,34 @@ public struct DecodingOptions: Codable, Sendable, Equatable {
   }
 }
 
+/// What an encoded image says about itself in its first bytes.
+public struct EncodedImageHeader: Sendable, Equatable {
+  /// The formats that are read.
+  public enum Format: String, Sendable, CaseIterable {
+    case jpeg = "JPEG"
+    case png = "PNG"
+  }
+
+  /// Told by content, not by name.
+  public let format: Format
+  /// Columns of pixels.
+  public let width: Int
+  /// Rows of pixels.
+  public let height: Int
+
+  /// Reads the header; nothing is decoded.
+  /// - Throws: `DataError` about `name` when the bytes are neither JPEG nor PNG or break off.
+  public init(of bytes: [UInt8], name: String) throws(DataError) {
+    guard !bytes.isEmpty else { throw DataError(path: name, reason: .emptyFile) }
+    var header = codec_header()
+    if let detail = failure(of: { codec_read_header(bytes, bytes.count, &header, $0) }) {
+      throw DataError(path: name, reason: .undecodable(detail: detail))
+    }
+    format = header.format == CODEC_FORMAT_PNG ? .png : .jpeg
+    (width, height) = (Int(header.width), Int(header.height))
+  }
+}
+
 extension PixelImage {
   /// Decodes a JPEG or PNG, told apart by content.
   ///

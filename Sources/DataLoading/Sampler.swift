@@ -10,13 +10,24 @@ public struct Sampler: Sendable {
   public let count: Int
   /// Another seed gives other orders.
   public let seed: UInt64
+  private let shards: ShardedOrder?
 
-  /// Describes the order; takes no memory per image.
+  /// A full shuffle; takes no memory per image.
   /// - Precondition: `count` is positive.
   public init(count: Int, seed: UInt64) {
     require(count > 0, "Sampler: a data set of \(count) images has no order")
     self.count = count
     self.seed = seed
+    shards = nil
+  }
+
+  /// A shuffle that reads shards from front to back; see `ShardedOrder`.
+  /// - Precondition: Some shard has images.
+  public init(shards: ShardedOrder) {
+    require(shards.count > 0, "Sampler: shards without images have no order")
+    count = shards.count
+    seed = shards.seed
+    self.shards = shards
   }
 
   /// The epoch of a position.
@@ -26,7 +37,9 @@ public struct Sampler: Sendable {
   ///
   /// The shift finds replacements for unusable images: whatever the ranks, they look at the same ones in the same order.
   public func sample(at position: Int, shiftedBy shift: Int = 0) -> Int {
-    KeyedPermutation(count: count, seed: seed, epoch: epoch(at: position))[(position % count + shift) % count]
+    let (epoch, place) = (epoch(at: position), (position % count + shift) % count)
+    return shards?.sample(at: place, epoch: epoch)
+      ?? KeyedPermutation(count: count, seed: seed, epoch: epoch)[place]
   }
 
   /// The positions of one rank in one step.
@@ -50,12 +63,14 @@ struct KeyedPermutation {
   private let roundKeys: [UInt64]
   private static let roundCount = 8
 
-  init(count: Int, seed: UInt64, epoch: Int) {
+  /// - Parameters:
+  ///   - row: Which of several permutations of an epoch, with `column`.
+  init(count: Int, seed: UInt64, epoch: Int, row: Int = 0, column: Int = 0) {
     self.count = UInt64(count)
     let bits = UInt64(Int.bitWidth - (count - 1).leadingZeroBitCount)
     // Networks over fewer bits than eight reach few of the possible orders.
     halfBits = max((bits + 1) / 2, 4)
-    var random = KeyedRandom(seed: seed, purpose: .order, epoch: epoch)
+    var random = KeyedRandom(seed: seed, purpose: .order, epoch: epoch, sample: row, view: column)
     roundKeys = (0..<Self.roundCount).map { _ in random.next() }
   }
 

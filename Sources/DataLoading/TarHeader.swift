@@ -6,7 +6,9 @@ struct TarHeader {
     case longName
     /// pax: the data is a list of properties of the next member.
     case properties
-    /// Folders, links, devices and whatever else carries no image.
+    /// A symbolic or hard link.
+    case link
+    /// Folders, devices and whatever else carries no image.
     case other
   }
 
@@ -37,6 +39,7 @@ struct TarHeader {
     dataByteCount = try Self.number(field(124..<136))
     switch block[block.startIndex + 156] {
     case UInt8(ascii: "0"), UInt8(ascii: "7"), 0: kind = shortName.hasSuffix("/") ? .other : .file
+    case UInt8(ascii: "1"), UInt8(ascii: "2"): kind = .link
     case UInt8(ascii: "L"): kind = .longName
     case UInt8(ascii: "x"): kind = .properties
     case UInt8(ascii: "S"): throw TarDamage(detail: "sparse members are not supported; pack it without --sparse")

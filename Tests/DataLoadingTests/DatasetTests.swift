@@ -88,7 +88,9 @@ struct DatasetTests {
     #expect(reason(folder.path).contains("looked for class folders"))
     try folder.write(TarBuilder().finished, to: "nothing.tar")
     #expect(reason(folder.path).contains("1 .tar archives hold none"))
-    #expect(reason(folder.path + "/sub/readme.txt").contains("expected a folder, a .tar archive, a JPEG or a PNG"))
+    #expect(
+      reason(folder.path + "/sub/readme.txt").contains(
+        "expected a folder, a .tar archive, a shard list, a JPEG or a PNG"))
   }
 
   @Test(arguments: ["tars", "folders"])

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "augment.h"
+#include "inflate.h"
 
 enum { CODEC_MESSAGE_SIZE = 200 };
 
