@@ -48,7 +48,7 @@ let package = Package(
       name: "Training",
       dependencies: [
         "Kernels", "Tensors", "Layers", "Tokenizer", "Generator", "Optimizers", "Collectives", "DataLoading",
-        "Checkpointing", "Evaluation", yams,
+        "Checkpointing", "Evaluation", crypto, yams,
       ]),
     .executableTarget(name: "mergevq", dependencies: ["Training", "Generator", "MPI", "Collectives", argumentParser]),
 
@@ -77,7 +77,8 @@ let package = Package(
       path: "Tests/RankChecks",
       swiftSettings: numericSwift),
     .executableTarget(
-      name: "benchmarks", dependencies: ["Tokenizer", "Generator", "Layers", "Tensors", "Kernels", "Optimizers"],
+      name: "benchmarks",
+      dependencies: ["Tokenizer", "DataLoading", "Generator", "Layers", "Tensors", "Kernels", "Optimizers"],
       path: "Tests/Benchmarks/Program", swiftSettings: numericSwift),
     .testTarget(
       name: "RankTests",

@@ -21,6 +21,9 @@ enum RankChecks {
     "saving": printSavingSpeed,
     "shares": printShares,
     "train": trainTokenizer,
+    "stall": loadFromStalledStorage,
+    "open": openOnAllRanks,
+    "order": showOrder,
   ]
 
   static func main() {

@@ -140,9 +140,14 @@ struct GeneratorData {
     }
     let tokenizer = try communicator.collectively("reading the tokenizer") { try TrainedTokenizer(path: path) }
     let config = tokenizer.recipe.model
-    let training = try openDataset(trainingPath, key: "images.train", communicator: communicator)
+    let (training, stage) = try staged(
+      openDataset(
+        trainingPath, key: "images.train", runDirectory: recipe.runDirectory, communicator: communicator),
+      by: images, communicator: communicator)
     let validation = try images.validation.map {
-      try openDataset($0, key: "images.validation", communicator: communicator)
+      try openDataset(
+        $0, key: "images.validation", labels: images.validationLabels, classNames: training.classNames,
+        runDirectory: recipe.runDirectory, communicator: communicator)
     }
     let reachable = recipe.model.keepCounts.filter {
       MergeSchedule.isReachable(keep: $0, of: config.positionCount, blocks: config.attentionBlocks)
@@ -154,16 +159,14 @@ struct GeneratorData {
     let share = RankShare(
       rank: communicator.rank, worldSize: communicator.worldSize,
       batchSize: try recipe.batch.imagesPerRank(worldSize: communicator.worldSize))
-    let view = ViewOptions(
-      resolution: config.resolution, shorterSide: images.resize,
-      crop: images.crop == .random ? .random : .center, horizontalFlip: images.flip)
     func loader(_ dataset: any ImageDataset, isTraining: Bool, order: LoadingOrder, seed: UInt64) -> BatchLoader {
       BatchLoader(
         dataset: dataset,
         options: LoaderOptions(
-          batchSize: share.batchSize, views: [isTraining ? view : view.deterministic], seed: seed,
+          batchSize: share.batchSize, views: [images.view(resolution: config.resolution, isTraining: isTraining)],
+          seed: seed,
           threadCount: images.loaderThreads ?? max(1, Threads.count / 4), prefetchCount: images.prefetchBatches,
-          allowedBadShare: images.badImageShare),
+          shardShuffle: images.shardShuffle(globalBatch: recipe.batch.global), allowedBadShare: images.badImageShare),
         order: order, rank: share.rank, worldSize: share.worldSize)
     }
     func pass(_ dataset: any ImageDataset, keep: Int, limit: Int?) -> CodePass {
@@ -183,7 +186,7 @@ struct GeneratorData {
         EncodingSource(
           images: ImageSource(
             loader: loader(training, isTraining: true, order: .shuffled(cursor: cursor), seed: recipe.run.seed),
-            log: BadImageLog(directory: directory, rank: share.rank)),
+            log: BadImageLog(directory: directory, rank: share.rank), stage: stage),
           tokenizer: tokenizer, schedule: KeepSchedule(recipe))
       },
       forEachTrainingBatch: { pass(training, keep: $0, limit: statisticsImages) },
@@ -211,6 +214,7 @@ private final class EncodingSource: BatchSource {
   }
 
   var badImageCount: Int { images.badImageCount }
+  var byteCount: Int { images.byteCount }
 
   func stop() { images.stop() }
 }

@@ -12,19 +12,35 @@ protocol BatchSource<Batch>: AnyObject {
   /// How many images this rank could not use so far.
   var badImageCount: Int { get }
 
+  /// How many bytes this rank has read so far.
+  var byteCount: Int { get }
+
   /// Ends whatever reads ahead.
   func stop()
+}
+
+extension BatchSource {
+  /// Nothing that is worth counting.
+  var byteCount: Int { 0 }
 }
 
 /// Shuffled images; those that cannot be used are listed in the run directory.
 final class ImageSource: BatchSource {
   private let loader: BatchLoader
   private let log: BadImageLog
+  private let stage: ShardStage?
 
   /// Images from `loader`, whose unusable ones go to `log`.
-  init(loader: BatchLoader, log: BadImageLog) {
+  /// - Parameters:
+  ///   - stage: Left when the images are not needed any more.
+  ///   - onStall: Told, on this rank, when images do not come for long.
+  init(
+    loader: BatchLoader, log: BadImageLog, stage: ShardStage? = nil, onStall: ((DataStall) -> Void)? = nil
+  ) {
     self.loader = loader
     self.log = log
+    self.stage = stage
+    loader.stallHandler = onStall
   }
 
   func next() throws -> ImageBatch {
@@ -34,6 +50,10 @@ final class ImageSource: BatchSource {
   }
 
   var badImageCount: Int { loader.badCount }
+  var byteCount: Int { loader.byteCount }
 
-  func stop() { loader.stop() }
+  func stop() {
+    loader.stop()
+    stage?.close()
+  }
 }

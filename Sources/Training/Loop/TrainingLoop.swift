@@ -5,7 +5,7 @@ import Foundation
 public struct TrainingReporter {
   /// Called after every logged step, on rank 0 only.
   public var progress: (Progress) -> Void
-  /// Called with one-line messages, on rank 0 only.
+  /// Called with one-line messages: on rank 0, and on another rank only where that one has trouble of its own.
   public var message: (String) -> Void
   /// Called with the reason for which a rank's monitor ends the job, on one rank, on another thread.
   public var alarm: @Sendable (String) -> Void
@@ -250,6 +250,8 @@ final class TrainingLoop<Task: TrainingTask> {
     let stragglers = StragglerReport(times: times, hosts: hosts)
     var values = means + (try task.intervalMetrics())
     values.append(("badImages", Double(try communicator.allReduce(Int64(source.badImageCount), .sum))))
+    values.append(("dataBytes", Double(try communicator.allReduce(Int64(source.byteCount), .sum))))
+    values.append(("dataBytesOfBusiestRank", Double(try communicator.allReduce(Int64(source.byteCount), .max))))
     values.append(("skippedSteps", Double(skippedSteps)))
     values += stragglers.values
     interval = IntervalSums()

@@ -84,10 +84,17 @@ final class TrainingRun<R: TrainingRecipe> {
   }
 
   /// Opens a data set that the recipe names `key`.
+  /// - Parameters:
+  ///   - labels: For one archive of images: where their classes are written.
+  ///   - classNames: The training images' classes, for validation images.
   /// - Throws: `PeerFailure`; `ConfigError` if some rank would have nothing of it; `Interrupted` after a signal.
-  func opened(_ path: String, key: String) throws -> any ImageDataset {
+  func opened(
+    _ path: String, key: String, labels: String? = nil, classNames: [String] = []
+  ) throws -> any ImageDataset {
     monitor.enter("opening \(key)")
-    let dataset = try openDataset(path, key: key, communicator: communicator)
+    let dataset = try openDataset(
+      path, key: key, labels: labels, classNames: classNames, runDirectory: recipe.runDirectory,
+      communicator: communicator)
     try interruption.check(communicator, during: "opening \(key)")
     return dataset
   }
@@ -245,18 +252,6 @@ final class TrainingRun<R: TrainingRecipe> {
 func beginTraining(_ run: RunConfig, communicator: any Communicator) throws -> Int {
   Interruption().listen()
   return try RankThreads.configure(run.threads, communicator: communicator)
-}
-
-/// Opens a data set that a recipe names. Collective.
-/// - Parameter key: Where the recipe names it.
-/// - Throws: `PeerFailure`; `ConfigError` if some rank would have nothing of it.
-func openDataset(_ path: String, key: String, communicator: any Communicator) throws -> any ImageDataset {
-  let dataset = try communicator.collectively("opening \(key)") { try openDataset(path) }
-  guard dataset.count >= communicator.worldSize else {
-    throw ConfigError(
-      key: key, problem: "has \(dataset.count) images for \(communicator.worldSize) ranks; use fewer ranks")
-  }
-  return dataset
 }
 
 /// `12.3 M parameters`.

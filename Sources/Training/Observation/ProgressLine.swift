@@ -57,10 +57,13 @@ public struct ProgressLine: Sendable {
   }
 
   /// The bytes that show `progress`.
-  public mutating func report(_ progress: Progress) -> String {
-    guard isTerminal else { return progress.text + "\n" }
+  public mutating func report(_ progress: Progress) -> String { report(progress.text) }
+
+  /// The bytes that show how far something is.
+  public mutating func report(_ text: String) -> String {
+    guard isTerminal else { return text + "\n" }
     isOpen = true
-    return "\r" + progress.text.prefix(max(1, columnCount - 1)) + "\u{1B}[K"
+    return "\r" + text.prefix(max(1, columnCount - 1)) + "\u{1B}[K"
   }
 
   /// The bytes that show a message of its own lines, between reports.

@@ -30,8 +30,12 @@ public struct TokenizerTraining {
     let run = try TrainingRun(
       recipe: recipe, communicator: communicator, reporter: reporter, checkpointObserver: checkpointObserver)
     let communicator = run.communicator
-    let training = try run.opened(trainingPath, key: "data.train")
-    let validation = try recipe.data.validation.map { try run.opened($0, key: "data.validation") }
+    let (training, stage) = try staged(
+      run.opened(trainingPath, key: "data.train"), by: recipe.data, communicator: communicator)
+    let validation = try recipe.data.validation.map {
+      try run.opened(
+        $0, key: "data.validation", labels: recipe.data.validationLabels, classNames: training.classNames)
+    }
     let networks = try communicator.collectively("loading the networks of the loss") { try BroughtNetworks(recipe) }
     if networks.alignment(of: recipe)?.needsTeacher == false { try checkClasses(of: training) }
     let stepsPerEpoch = max(1, training.count / recipe.batch.global)
@@ -62,7 +66,10 @@ public struct TokenizerTraining {
             options: loaderOptions(
               recipe, batchSize: imagesPerRank, isTraining: true, otherViews: networks.alignmentViews(of: recipe)),
             order: .shuffled(cursor: cursor), rank: communicator.rank, worldSize: communicator.worldSize),
-          log: BadImageLog(directory: directory, rank: communicator.rank))
+          log: BadImageLog(directory: directory, rank: communicator.rank), stage: stage,
+          onStall: { [reporter, communicator] in
+            reporter.message("rank \(communicator.rank) on \(communicator.hostName) \($0)")
+          })
       },
       finish: { task, directory in
         if communicator.isFirst { try drawPictures(task, images: validation ?? training, directory: directory) }
@@ -104,6 +111,7 @@ func loaderOptions(
   LoaderOptions(
     batchSize: batchSize, views: [view(recipe, isTraining: isTraining)] + otherViews, seed: recipe.run.seed,
     threadCount: recipe.data.loaderThreads ?? max(1, Threads.count / 4), prefetchCount: recipe.data.prefetchBatches,
+    shardShuffle: recipe.data.shardShuffle(globalBatch: recipe.batch.global),
     allowedBadShare: recipe.data.badImageShare)
 }
 
