@@ -21,6 +21,7 @@ PEERS = {
     "lfq": "bench_lfq.py",
     "generator-step": "bench_generator_step.py",
     "generator-sample": "bench_generator_sample.py",
+    "loader": "bench_loader.py",
 }
 
 

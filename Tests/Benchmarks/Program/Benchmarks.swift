@@ -40,6 +40,8 @@ struct Benchmarks {
     "generator-step": generatorStep,
     "generator-sample": generatorSample,
     "generator-cache": generatorCache,
+    "loader": loader,
+    "image-index": imageIndex,
   ]
 
   static func main() {
