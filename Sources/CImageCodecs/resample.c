@@ -55,21 +55,24 @@ size_t codec_horizontal_scratch_size(int input_width, int output_width) {
   return (columns_in_whole_tiles(input_width) + columns_in_whole_tiles(output_width)) * LANES;
 }
 
-// Sixteen rows at `input` become columns[byte][row]; rows past `row_count` repeat the last one.
+// Sixteen rows at `input` become columns[byte][row]; rows past `row_count` repeat the last one. The last tile overlaps
+// the one before it, so that no byte behind a row is read; rows shorter than a tile are copied first.
 VECTORIZED static void rows_to_columns(
     const uint8_t *input, size_t pitch, int row_count, size_t row_bytes, uint8_t *columns) {
-  for (size_t at = 0; at < row_bytes; at += LANES) {
-    size_t available = row_bytes - at < LANES ? row_bytes - at : LANES;
+  uint8_t narrow[LANES * LANES];
+  const uint8_t *rows[LANES];
+  for (int row = 0; row < LANES; row++) {
+    rows[row] = input + (size_t)(row < row_count ? row : row_count - 1) * pitch;
+    if (row_bytes < LANES) rows[row] = memcpy(narrow + row * LANES, rows[row], row_bytes);
+  }
+  size_t last = row_bytes < LANES ? 0 : row_bytes - LANES;
+  for (size_t next = 0; next < row_bytes; next += LANES) {
+    size_t at = next < last ? next : last;
     bytes16 tile[LANES];
     for (int row = 0; row < LANES; row++) {
-      const uint8_t *source = input + (size_t)(row < row_count ? row : row_count - 1) * pitch + at;
-      if (available == LANES) {
-        tile[row] = LOAD16(source);
-      } else {
-        uint8_t padded[LANES] = {0};
-        memcpy(padded, source, available);
-        tile[row] = LOAD16(padded);
-      }
+      tile[row] = LOAD16(rows[row] + at);
+      // The sixteen rows after these: so many streams at once are beyond what processors foresee.
+      __builtin_prefetch(rows[row] + LANES * pitch + at);
     }
     transpose16(tile);
     for (int column = 0; column < LANES; column++) STORE16(columns + (at + (size_t)column) * LANES, tile[column]);
@@ -83,14 +86,13 @@ VECTORIZED static void columns_to_rows(
     bytes16 tile[LANES];
     for (int column = 0; column < LANES; column++) tile[column] = LOAD16(columns + (at + (size_t)column) * LANES);
     transpose16(tile);
-    for (int row = 0; row < row_count; row++) {
-      uint8_t *destination = output + (size_t)row * row_bytes + at;
-      if (available == LANES) {
-        STORE16(destination, tile[row]);
-      } else {
-        uint8_t padded[LANES];
-        STORE16(padded, tile[row]);
-        memcpy(destination, padded, available);
+    if (available == LANES && row_count == LANES) {
+      for (int row = 0; row < LANES; row++) STORE16(output + (size_t)row * row_bytes + at, tile[row]);
+    } else {
+      uint8_t padded[LANES * LANES];
+      memcpy(padded, tile, sizeof padded);
+      for (int row = 0; row < row_count; row++) {
+        memcpy(output + (size_t)row * row_bytes + at, padded + row * LANES, available);
       }
     }
   }

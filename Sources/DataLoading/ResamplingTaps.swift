@@ -43,8 +43,9 @@ struct ResamplingTaps {
         kernel[tap] = bicubic((Double(first + tap) - center + 0.5) * shrink)
         sum += kernel[tap]
       }
+      for tap in 0..<count { kernel[tap] /= sum }
       // Where nothing is resized only one weight is left: dropping the zeros makes that a copy.
-      let fixed = { (tap: Int) in fixedPoint(kernel[tap] / sum) }
+      let fixed = { (tap: Int) in fixedPoint(kernel[tap]) }
       var used = 0..<count
       while let tap = used.first, fixed(tap) == 0 { used.removeFirst() }
       while let tap = used.last, fixed(tap) == 0 { used.removeLast() }

@@ -3,7 +3,7 @@ import Foundation
 
 /// Going once through a folder of photographs with loader threads: decode, resize the shorter side to 256, crop 224,
 /// normalise. Options: `--images FOLDER` (`$MERGEVQ_TEST_DATA/imagenet-sample`), `--threads`, `--part` (`views`, or
-/// `decode` for decoding alone on one thread), `--scaled yes` (JPEGs may be decoded at a fraction of their size).
+/// `decode` for reading and decoding alone, on one thread), `--scaled yes` (JPEGs may be decoded at a fraction of their size).
 ///
 /// Every image is read once before, so that storage is not measured.
 func loader(_ options: Benchmarks.Options) throws -> () throws -> Void {
@@ -15,8 +15,7 @@ func loader(_ options: Benchmarks.Options) throws -> () throws -> Void {
   }
   switch options.values["part"] ?? "views" {
   case "decode":
-    let images = try (0..<encoded.count).map { try encoded.bytes(at: $0) }
-    return { for image in images { _ = try PixelImage(decoding: image, name: "an image") } }
+    return { for index in 0..<encoded.count { _ = try encoded.image(at: index) } }
   case "views":
     for index in 0..<encoded.count { _ = try encoded.bytes(at: index) }
     let view = ViewOptions(
