@@ -42,15 +42,13 @@ public final class ShardStage: @unchecked Sendable {
     }
   }
 
-  deinit { close() }
-
   /// Bytes that this process has copied.
   public var copiedByteCount: Int { state.withLock { $0.copiedByteCount } }
 
   /// Why a copy could not be made, of the last that failed; training goes on with the originals.
   public var problem: String? { state.withLock { $0.problem } }
 
-  /// Stops copying and leaves; the last process removes all copies.
+  /// Stops copying and leaves; the last process removes all copies. To be called when no more images are needed.
   public func close() {
     let wasOpen = state.withLock { state in
       defer { state.isClosed = true }
@@ -129,6 +127,7 @@ public final class ShardStage: @unchecked Sendable {
       // Another process may have removed it since.
       if access(path, F_OK) == 0 { copies.append(try DatasetOutline.File(path)) }
     }
+    guard byteCount <= byteLimit else { return false }
     var used = copies.reduce(0) { $0 + $1.byteCount }
     for copy in copies.sorted(by: { $0.modified < $1.modified }) where copy.path.hasSuffix(".tar") {
       if used + byteCount <= byteLimit { break }

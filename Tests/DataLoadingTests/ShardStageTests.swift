@@ -79,11 +79,22 @@ struct ShardStageTests {
     }
     usleep(50_000)
     #expect(try copies().count == 2 && Set(copies()) != Set(before), "the oldest made room")
-    let tight = try ShardStage(folder: folder.path, byteLimit: size - 1)
-    _ = try dataset().staged(by: tight).bytes(at: 0)
+    stage.close()
+  }
+
+  @Test func anArchiveThatCannotFitIsNotCopiedAndRemovesNoCopies() throws {
+    let size = try DatasetOutline.File(folder.path + "/shared/x-0.tar").byteCount
+    let stage = try ShardStage(folder: local, byteLimit: size)
+    try readUntilCopied(dataset().staged(by: stage), 0, count: 1)
+    var large = TarBuilder()
+    large.add("a.jpg", [UInt8](repeating: 0, count: size))
+    large.add("a.cls", [UInt8(ascii: "0")])
+    let path = try folder.write(large.finished, to: "large.tar")
+    let images = try #require(openDataset(path) as? ArchivedImages)
+    _ = try images.staged(by: stage).bytes(at: 0)
     usleep(100_000)
-    #expect(tight.copiedByteCount == 0, "what does not fit is not copied")
-    tight.close()
+    #expect(try stage.copiedByteCount == size && copies().count == 1)
+    stage.close()
   }
 
   @Test func whatAKilledJobLeftIsRemoved() throws {

@@ -1,4 +1,5 @@
 public import DataLoading
+import Kernels
 
 /// Which images a run learns from and what happens to them first: `data` in a recipe.
 public struct DataConfig: ConfigSection {
@@ -50,6 +51,9 @@ public struct DataConfig: ConfigSection {
   public var stageDirectory: String?
   /// How much a node's copies may take together, in gigabytes (10⁹ bytes).
   public var stageGigabytes = 50.0
+  /// Whether JPEGs that are made smaller anyway may be decoded at a half, a quarter or an eighth of their size: faster,
+  /// and about 6 of 255 levels off (root mean square over photographs that become 112 pixels wide).
+  public var scaledDecoding = false
   /// Threads of a rank that decode images; nil chooses from the cores it may run on.
   public var loaderThreads: Int?
   /// Batches decoded ahead of the step.
@@ -78,10 +82,14 @@ public struct DataConfig: ConfigSection {
     try check((0...1).contains(badImageShare), "badImageShare", "is \(badImageShare); it must lie in 0...1")
   }
 
-  /// How shards are shuffled; nil for all images.
-  /// - Parameter globalBatch: Images of a step, each of which comes from a place of its own.
-  public func shardShuffle(globalBatch: Int) -> ShardShuffle? {
-    shuffle == .full ? nil : ShardShuffle(lanes: globalBatch, window: shardWindow)
+  /// How a rank loads batches of such images.
+  /// - Parameter globalBatch: Images of all ranks' batches; with shuffled shards each comes from a place of its own.
+  func loaderOptions(batchSize: Int, globalBatch: Int, views: [ViewOptions], seed: UInt64) -> LoaderOptions {
+    LoaderOptions(
+      batchSize: batchSize, views: views, seed: seed, threadCount: loaderThreads ?? max(1, Threads.count / 4),
+      prefetchCount: prefetchBatches, allowsScaledDecoding: scaledDecoding,
+      shardShuffle: shuffle == .full ? nil : ShardShuffle(lanes: globalBatch, window: shardWindow),
+      allowedBadShare: badImageShare)
   }
 
   /// What a model of that resolution sees of an image: in training, or the middle of it in validation.

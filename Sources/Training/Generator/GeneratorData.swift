@@ -12,10 +12,13 @@ struct GeneratorData {
   let properties: CodeProperties
   /// Training images.
   let count: Int
+  /// Copies of the images' archives, to be left when no more images are needed.
+  let stage: ShardStage?
   /// What the user reads about them.
   let description: String
   /// This rank's training batches, behind `cursor` images of the run.
-  let makeSource: (_ recipe: GeneratorRecipe, _ cursor: Int, RunDirectory) -> any BatchSource<CodeBatch>
+  let makeSource:
+    (_ recipe: GeneratorRecipe, _ cursor: Int, RunDirectory, TrainingReporter) -> any BatchSource<CodeBatch>
   /// Calls its argument with this rank's share of training codes at a keep count, for statistics.
   let forEachTrainingBatch: (_ keep: Int) -> CodePass
   /// Calls its argument with this rank's share of the validation codes, once through; nil where there are none.
@@ -89,9 +92,9 @@ struct GeneratorData {
       batchSize: try recipe.batch.imagesPerRank(worldSize: communicator.worldSize))
     let keep = recipe.validationKeepCount(properties)
     return GeneratorData(
-      properties: properties, count: training.count,
+      properties: properties, count: training.count, stage: nil,
       description: "codes of \(training.count) images in \(training.content.views.count) views",
-      makeSource: { recipe, cursor, _ in
+      makeSource: { recipe, cursor, _, _ in
         CodeSource(
           dataset: training, seed: recipe.run.seed, schedule: KeepSchedule(recipe), share: share, cursor: cursor)
       },
@@ -162,11 +165,9 @@ struct GeneratorData {
     func loader(_ dataset: any ImageDataset, isTraining: Bool, order: LoadingOrder, seed: UInt64) -> BatchLoader {
       BatchLoader(
         dataset: dataset,
-        options: LoaderOptions(
-          batchSize: share.batchSize, views: [images.view(resolution: config.resolution, isTraining: isTraining)],
-          seed: seed,
-          threadCount: images.loaderThreads ?? max(1, Threads.count / 4), prefetchCount: images.prefetchBatches,
-          shardShuffle: images.shardShuffle(globalBatch: recipe.batch.global), allowedBadShare: images.badImageShare),
+        options: images.loaderOptions(
+          batchSize: share.batchSize, globalBatch: recipe.batch.global,
+          views: [images.view(resolution: config.resolution, isTraining: isTraining)], seed: seed),
         order: order, rank: share.rank, worldSize: share.worldSize)
     }
     func pass(_ dataset: any ImageDataset, keep: Int, limit: Int?) -> CodePass {
@@ -180,13 +181,14 @@ struct GeneratorData {
       }
     }
     return GeneratorData(
-      properties: properties, count: training.count,
+      properties: properties, count: training.count, stage: stage,
       description: "\(training.count) images encoded by \(tokenizer.title)",
-      makeSource: { recipe, cursor, directory in
+      makeSource: { recipe, cursor, directory, reporter in
         EncodingSource(
           images: ImageSource(
             loader: loader(training, isTraining: true, order: .shuffled(cursor: cursor), seed: recipe.run.seed),
-            log: BadImageLog(directory: directory, rank: share.rank), stage: stage),
+            log: BadImageLog(directory: directory, rank: share.rank),
+            onStall: { reporter.tell($0, of: communicator) }),
           tokenizer: tokenizer, schedule: KeepSchedule(recipe))
       },
       forEachTrainingBatch: { pass(training, keep: $0, limit: statisticsImages) },

@@ -27,6 +27,7 @@ public struct GeneratorTraining {
     _ = try recipe.batch.imagesPerRank(worldSize: communicator.worldSize)
     // The codes come first: they complete the recipe that the run keeps.
     let data = try GeneratorData.open(recipe, communicator: communicator)
+    defer { data.stage?.close() }
     let recipe = try recipe.fitted(to: data.properties)
     let stepsPerEpoch = max(1, data.count / recipe.batch.global)
     let totalSteps = recipe.run.totalSteps(stepsPerEpoch: stepsPerEpoch)
@@ -50,7 +51,7 @@ public struct GeneratorTraining {
           + "\(Threads.count) threads\nguessing codes by their frequency costs "
           + String(format: "%.4f nats per token; learn to do better", baseline.loss)
       },
-      makeSource: { data.makeSource(recipe, $0, $1) },
+      makeSource: { data.makeSource(recipe, $0, $1, reporter) },
       finish: { _, directory in
         guard communicator.isFirst else { return }
         try LossPicture(records: MetricsLog.records(of: directory), title: recipe.name).writePNG(

@@ -1,3 +1,4 @@
+import Collectives
 import DataLoading
 
 /// Where a training takes its batches from. One rank has one.
@@ -28,18 +29,12 @@ extension BatchSource {
 final class ImageSource: BatchSource {
   private let loader: BatchLoader
   private let log: BadImageLog
-  private let stage: ShardStage?
 
   /// Images from `loader`, whose unusable ones go to `log`.
-  /// - Parameters:
-  ///   - stage: Left when the images are not needed any more.
-  ///   - onStall: Told, on this rank, when images do not come for long.
-  init(
-    loader: BatchLoader, log: BadImageLog, stage: ShardStage? = nil, onStall: ((DataStall) -> Void)? = nil
-  ) {
+  /// - Parameter onStall: Told, on this rank, when images do not come for long.
+  init(loader: BatchLoader, log: BadImageLog, onStall: @escaping (DataStall) -> Void) {
     self.loader = loader
     self.log = log
-    self.stage = stage
     loader.stallHandler = onStall
   }
 
@@ -52,8 +47,12 @@ final class ImageSource: BatchSource {
   var badImageCount: Int { loader.badCount }
   var byteCount: Int { loader.byteCount }
 
-  func stop() {
-    loader.stop()
-    stage?.close()
+  func stop() { loader.stop() }
+}
+
+extension TrainingReporter {
+  /// Says that a rank waits for its images, and for which.
+  func tell(_ stall: DataStall, of communicator: any Communicator) {
+    message("rank \(communicator.rank) on \(communicator.hostName) \(stall)")
   }
 }

@@ -32,6 +32,7 @@ public struct TokenizerTraining {
     let communicator = run.communicator
     let (training, stage) = try staged(
       run.opened(trainingPath, key: "data.train"), by: recipe.data, communicator: communicator)
+    defer { stage?.close() }
     let validation = try recipe.data.validation.map {
       try run.opened(
         $0, key: "data.validation", labels: recipe.data.validationLabels, classNames: training.classNames)
@@ -66,10 +67,8 @@ public struct TokenizerTraining {
             options: loaderOptions(
               recipe, batchSize: imagesPerRank, isTraining: true, otherViews: networks.alignmentViews(of: recipe)),
             order: .shuffled(cursor: cursor), rank: communicator.rank, worldSize: communicator.worldSize),
-          log: BadImageLog(directory: directory, rank: communicator.rank), stage: stage,
-          onStall: { [reporter, communicator] in
-            reporter.message("rank \(communicator.rank) on \(communicator.hostName) \($0)")
-          })
+          log: BadImageLog(directory: directory, rank: communicator.rank),
+          onStall: { [reporter, communicator] in reporter.tell($0, of: communicator) })
       },
       finish: { task, directory in
         if communicator.isFirst { try drawPictures(task, images: validation ?? training, directory: directory) }
@@ -108,11 +107,9 @@ public struct TokenizerTraining {
 func loaderOptions(
   _ recipe: TokenizerRecipe, batchSize: Int, isTraining: Bool, otherViews: [ViewOptions] = []
 ) -> LoaderOptions {
-  LoaderOptions(
-    batchSize: batchSize, views: [view(recipe, isTraining: isTraining)] + otherViews, seed: recipe.run.seed,
-    threadCount: recipe.data.loaderThreads ?? max(1, Threads.count / 4), prefetchCount: recipe.data.prefetchBatches,
-    shardShuffle: recipe.data.shardShuffle(globalBatch: recipe.batch.global),
-    allowedBadShare: recipe.data.badImageShare)
+  recipe.data.loaderOptions(
+    batchSize: batchSize, globalBatch: recipe.batch.global,
+    views: [view(recipe, isTraining: isTraining)] + otherViews, seed: recipe.run.seed)
 }
 
 /// What the model sees of an image.
