@@ -59,7 +59,7 @@ public struct CodeEncoding {
     self.options = options
     try RankThreads.configure(options.threads, communicator: communicator)
     tokenizer = try communicator.collectively("reading the tokenizer") { try TrainedTokenizer(path: checkpoint) }
-    dataset = try communicator.collectively("opening the data") { try openDataset(options.data) }
+    dataset = try openDataset(options.data, communicator: communicator)
     content = try communicator.collectively("planning the codes") { [tokenizer, dataset] in
       try Self.content(options, tokenizer: tokenizer, dataset: dataset)
     }

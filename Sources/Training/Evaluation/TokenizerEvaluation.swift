@@ -79,9 +79,7 @@ public struct TokenizerEvaluation {
   /// Evaluates. Collective.
   /// - Throws: `PeerFailure` with the `DataError` of an image that cannot be read.
   public func report(on communicator: any Communicator) throws -> EvaluationReport {
-    let selection = try communicator.collectively("opening the images") {
-      try ImageSelection(paths: images).limited(to: options.imageLimit)
-    }
+    let selection = try ImageSelection(paths: images, communicator: communicator).limited(to: options.imageLimit)
     let count = selection.count
     guard !options.wantsPrecisionAndRecall || count > PrecisionRecall.defaultNeighbours else {
       throw ConfigError(

@@ -1,3 +1,4 @@
+import Collectives
 import DataLoading
 
 /// Images of one or several data sets, one after the other.
@@ -11,11 +12,12 @@ struct ImageSelection: ImageDataset {
   /// - Parameters:
   ///   - paths: Image files, folders of images, or any data set that training takes.
   ///   - limit: Images of each data set at most, evenly spread over what it holds; nil for all.
-  /// - Throws: `DataError` for what cannot be opened.
-  init(paths: [String], limit: Int? = nil) throws(DataError) {
+  ///   - communicator: Its ranks open them together; nil on a rank that works alone.
+  /// - Throws: `DataError` or `PeerFailure` for what cannot be opened.
+  init(paths: [String], limit: Int? = nil, communicator: (any Communicator)? = nil) throws {
     var classNames: [String] = []
     for path in paths {
-      let dataset = try openDataset(path)
+      let dataset = try communicator.map { try openDataset(path, communicator: $0) } ?? openDataset(path)
       classNames = dataset.classNames
       let count = min(limit ?? dataset.count, dataset.count)
       for position in 0..<count { members.append((dataset, position * dataset.count / count)) }

@@ -31,9 +31,9 @@ public struct TokenizerEncoding {
   ) throws -> TokenizerCodes {
     let config = tokenizer.recipe.model
     let keep = keepCount ?? config.defaultKeepCount
-    let (selection, own) = try communicator.collectively("encoding images") {
+    let selection = try ImageSelection(paths: images, communicator: communicator)
+    let own = try communicator.collectively("encoding images") {
       try tokenizer.check(keepCounts: [keep], source: .actual)
-      let selection = try ImageSelection(paths: images)
       var codes: [Int32] = []
       var groups: [Int32] = []
       let share = inference.share(
@@ -43,7 +43,7 @@ public struct TokenizerEncoding {
         codes += encoded.indices
         groups += encoded.groups
       }
-      return (selection, (codes, groups))
+      return (codes, groups)
     }
     let labels = selection.classNames.isEmpty ? [] : (0..<selection.count).map(selection.label)
     return TokenizerCodes(
