@@ -103,7 +103,9 @@ extension PartMembers {
 }
 
 extension TarMember {
-  private var lastPart: Substring { name.split(separator: "/").last ?? "" }
+  private var lastPart: Substring {
+    name.utf8.lastIndex(of: UInt8(ascii: "/")).map { name[name.index(after: $0)...] } ?? name[...]
+  }
 
   /// macOS adds resource forks (`._x.JPEG`), and packers other hidden files.
   var isHidden: Bool { lastPart.hasPrefix(".") || lastPart.hasPrefix("__") }

@@ -4,7 +4,8 @@ import Synchronization
 /// Images inside tar archives, read in place: class archives, ImageNet's archive of class archives as it is downloaded,
 /// its validation archive, or WebDataset shards.
 ///
-/// An image costs one positioned read. For a million images this takes about 45 MB.
+/// An image costs one positioned read; archives are not mapped, since storage that fails would then end the process with
+/// a signal instead of an error. For a million images this takes about 45 MB.
 public struct ArchivedImages: EncodedImageDataset {
   private var files: ArchiveFiles
   /// Where the images of each archive begin, under the archives' names.

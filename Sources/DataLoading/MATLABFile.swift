@@ -70,7 +70,7 @@ struct MATLABFile {
       return switch type {
       case .int8: all(Int8.self) { Double($0) }
       case .uint8, .utf8: all(UInt8.self) { Double($0) }
-      case .int16: data.count < 2 ? [] : all(UInt16.self) { Double(Int16(bitPattern: $0)) }
+      case .int16: all(UInt16.self) { Double(Int16(bitPattern: $0)) }
       case .uint16: all(UInt16.self) { Double($0) }
       case .int32: all(UInt32.self) { Double(Int32(bitPattern: $0)) }
       case .uint32: all(UInt32.self) { Double($0) }

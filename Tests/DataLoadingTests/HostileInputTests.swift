@@ -76,8 +76,10 @@ struct HostileInputTests {
       shard.add(key + ".jpg", [1, 2, 3])
       shard.add(key + (key == "b" ? ".json" : ".cls"), Array((key == "b" ? #"{"label": 1}"# : "1").utf8))
     }
-    shard.addProperties([("path", String(repeating: "long/", count: 30) + "d.jpg")])
-    shard.add("cut", [4])
+    for suffix in ["jpg", "cls"] {
+      shard.addProperties([("path", String(repeating: "long/", count: 30) + "d." + suffix)])
+      shard.add("cut", [UInt8(ascii: "2")])
+    }
     entrances.append(
       Entrance(name: "shard", input: shard.finished, caseCount: 12_000) { bytes in
         let part = DatasetPart(byteCount: bytes.count, name: "damaged.tar")

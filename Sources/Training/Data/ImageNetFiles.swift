@@ -25,8 +25,7 @@ struct ImageNetFile {
 
   /// The official file of that name.
   static func named(_ path: String) -> ImageNetFile? {
-    let name = (path as NSString).lastPathComponent
-    return all.first { $0.name == name }
+    all.first { path == $0.name || path.hasSuffix("/" + $0.name) }
   }
 }
 

@@ -32,9 +32,9 @@ struct ShardPacking {
     let writer = try TarWriter(path)
     for place in plan.shards[number] {
       let index = plan.image(at: place)
+      let key = key(place: place, name: dataset.name(of: index))
       do throws(DataError) {
         let (bytes, format) = try encodedImage(index)
-        let key = key(place: place, name: dataset.name(of: index))
         try writer.add("\(key).\(format == .png ? "png" : "jpg")", bytes)
       } catch {
         // What cannot be written ends the job; what cannot be read is left out.
@@ -44,7 +44,7 @@ struct ShardPacking {
       }
       if !dataset.classNames.isEmpty {
         let label = Int(dataset.label(of: index))
-        try writer.add("\(key(place: place, name: dataset.name(of: index))).cls", Array("\(label)".utf8))
+        try writer.add("\(key).cls", Array("\(label)".utf8))
         shard.classCounts[label] += 1
       }
       shard.sampleCount += 1

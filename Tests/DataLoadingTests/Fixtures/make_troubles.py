@@ -28,7 +28,7 @@ with tarfile.open("troubles.tar", "w", format=tarfile.GNU_FORMAT) as tar:
     add("ycck.JPEG", read("codec-jpeg-ycck.jpg"))
     add("rotated-by-exif.JPEG", read("codec-jpeg-rotated-by-exif.jpg"))
     add("empty.JPEG")
-    add("truncated.JPEG", jpeg[: len(jpeg) * 2 // 3])
+    add("truncated.JPEG", gray[:-20])
     add("text.JPEG", b"<html>404</html>")
     add("huge-png.JPEG", png[:16] + struct.pack(">II", 100000, 100000) + png[24:])
     add("huge-jpeg.JPEG", gray[: frame + 5] + struct.pack(">HH", 65000, 65000) + gray[frame + 9:])
