@@ -45,10 +45,17 @@ struct ByteReader {
 
   var isAtEnd: Bool { rest.isEmpty }
 
-  mutating func integer() throws(Damage) -> Int {
+  private mutating func integer() throws(Damage) -> Int {
     guard rest.count >= 8 else { throw Damage() }
     defer { rest = rest.dropFirst(8) }
     return rest.withUnsafeBytes { Int(littleEndian: $0.loadUnaligned(as: Int.self)) }
+  }
+
+  /// How many things follow, none of which takes less than a number.
+  mutating func count() throws(Damage) -> Int {
+    let count = try integer()
+    guard count >= 0, count <= rest.count / 8 else { throw Damage() }
+    return count
   }
 
   mutating func byteArray() throws(Damage) -> [UInt8] { try numbers() }

@@ -52,12 +52,12 @@ struct PartMembers: Sendable, Equatable {
     offsets = try reader.numbers()
     byteCounts = try reader.numbers()
     var texts: [String] = []
-    for _ in 0..<(try reader.integer()) { texts.append(try reader.text()) }
+    for _ in 0..<(try reader.count()) { texts.append(try reader.text()) }
     for number: Int32 in try reader.numbers() {
       guard texts.indices.contains(Int(number)) else { throw ByteReader.Damage() }
       classTexts.append(texts[Int(number)])
     }
-    for _ in 0..<(try reader.integer()) {
+    for _ in 0..<(try reader.count()) {
       leftOut.append(LeftOutMember(name: try reader.text(), reason: try reader.text()))
     }
     let isConsistent =
