@@ -38,7 +38,7 @@ struct CommandTests {
 
   @Test func missingDataIsToldOnce() throws {
     let outcome = try train(["--set", "data.train=/no/such/folder"], rankCount: 2)
-    #expect(outcome.occurrences(of: "mergevq: /no/such/folder: no such file or folder") == 1, "\(outcome)")
+    #expect(outcome.occurrences(of: "opening the data: /no/such/folder: no such file or folder") == 1, "\(outcome)")
     #expect(outcome.status == 65)
   }
 

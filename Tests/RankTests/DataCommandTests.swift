@@ -32,6 +32,8 @@ struct DataCommandTests {
     let settings = [
       "run.directory=\(folder)/run", "run.steps=2", "run.logEvery=1", "run.threads=1", "batch.global=4",
       "data.train=\(folder)/train-index.json",
+      // Ten images in steps of four: in the last one a rank has none.
+      "data.validation=\(folder)/train-0000.tar",
     ]
     let trained = try MPIRun.run(
       "mergevq", ["tokenizer", "train", recipe] + settings.flatMap { ["--set", $0] }, rankCount: 2)

@@ -94,7 +94,7 @@ struct DatasetOpeningTests {
       #expect(try open(["n01", "n02", "n03"]) == [0, 0, 2, 2])
       #expect(try open([]) == [0, 0, 1, 1])
       let error = #expect(throws: ConfigError.self) { try open(["n01", "n02"]) }
-      #expect(error?.description.contains("has the class 'n03', which 'data.train' lacks") == true)
+      #expect(error?.description.contains("has the class 'n03', which the training images lack") == true)
     }
   }
 }

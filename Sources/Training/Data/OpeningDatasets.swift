@@ -15,7 +15,7 @@ public func openDataset(
   _ description: String, labels: String? = nil, runDirectory: String? = nil, usesStoredIndex: Bool = true,
   communicator: any Communicator
 ) throws -> any ImageDataset {
-  let activity = "opening \(description)"
+  let activity = "opening the data"
   let stored = try communicator.broadcast(
     communicator.isFirst && usesStoredIndex
       ? DatasetIndex.stored(for: description, labels: labels, folder: runDirectory)?.bytes ?? [] : [])
@@ -56,7 +56,7 @@ private func store(_ index: DatasetIndex, labels: String?, runDirectory: String?
 /// - Parameters:
 ///   - key: Where the recipe names it.
 ///   - labels: As above.
-///   - classNames: The training images' classes, for validation images; empty for training images.
+///   - classNames: The training images' classes, for validation images that must have the same ones.
 /// - Throws: `PeerFailure`; `ConfigError` if some rank would have nothing of it, or if it has classes of its own.
 func openDataset(
   _ path: String, key: String, labels: String? = nil, classNames: [String] = [], runDirectory: String? = nil,
@@ -70,7 +70,8 @@ func openDataset(
   guard !classNames.isEmpty, !dataset.classNames.isEmpty, dataset.classNames != classNames else { return dataset }
   guard let relabelled = RelabelledImages(dataset, classNames: classNames) else {
     let unknown = dataset.classNames.first { !classNames.contains($0) } ?? ""
-    throw ConfigError(key: key, problem: "has the class '\(unknown)', which 'data.train' lacks")
+    throw ConfigError(
+      key: key, problem: "has the class '\(unknown)', which the training images lack; name images of the same classes")
   }
   return relabelled
 }

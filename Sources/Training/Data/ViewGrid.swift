@@ -34,7 +34,7 @@ public struct ViewGrid {
       images.append(
         image.resized(
           width: max(1, Int(Double(image.width) * scale)), height: max(1, Int(Double(image.height) * scale))))
-      labels.append("\(image.width)×\(image.height) \(className(of: sample))")
+      labels.append("\(image.width)x\(image.height) \(className(of: sample))")
       for view in options.views.indices {
         for epoch in 0..<epochCount {
           images.append(options.picture(of: image, view: view, sample: sample, epoch: epoch))

@@ -84,17 +84,12 @@ final class TrainingRun<R: TrainingRecipe> {
   }
 
   /// Opens a data set that the recipe names `key`.
-  /// - Parameters:
-  ///   - labels: For one archive of images: where their classes are written.
-  ///   - classNames: The training images' classes, for validation images.
+  /// - Parameter labels: For one archive of images: where their classes are written.
   /// - Throws: `PeerFailure`; `ConfigError` if some rank would have nothing of it; `Interrupted` after a signal.
-  func opened(
-    _ path: String, key: String, labels: String? = nil, classNames: [String] = []
-  ) throws -> any ImageDataset {
+  func opened(_ path: String, key: String, labels: String? = nil) throws -> any ImageDataset {
     monitor.enter("opening \(key)")
     let dataset = try openDataset(
-      path, key: key, labels: labels, classNames: classNames, runDirectory: recipe.runDirectory,
-      communicator: communicator)
+      path, key: key, labels: labels, runDirectory: recipe.runDirectory, communicator: communicator)
     try interruption.check(communicator, during: "opening \(key)")
     return dataset
   }

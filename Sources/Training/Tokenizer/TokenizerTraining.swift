@@ -34,8 +34,7 @@ public struct TokenizerTraining {
       run.opened(trainingPath, key: "data.train"), by: recipe.data, communicator: communicator)
     defer { stage?.close() }
     let validation = try recipe.data.validation.map {
-      try run.opened(
-        $0, key: "data.validation", labels: recipe.data.validationLabels, classNames: training.classNames)
+      try run.opened($0, key: "data.validation", labels: recipe.data.validationLabels)
     }
     let networks = try communicator.collectively("loading the networks of the loss") { try BroughtNetworks(recipe) }
     if networks.alignment(of: recipe)?.needsTeacher == false { try checkClasses(of: training) }
@@ -134,7 +133,11 @@ private func forEachValidationBatch(
     steps = min(steps, (limit + imagesPerStep - 1) / imagesPerStep)
   }
   for _ in 0..<steps {
-    try communicator.collectively("validating") { try body(loader.next()) }
+    try communicator.collectively("validating") {
+      let batch = try loader.next()
+      // The last step may have images for some ranks only.
+      if batch.count > 0 { try body(batch) }
+    }
     try interruption.check(communicator, during: "validating")
   }
 }
