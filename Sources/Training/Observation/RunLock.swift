@@ -75,6 +75,8 @@ public final class RunLock {
       try write(holder)
     } catch {
       close(file)
+      // The object is complete, so what follows is its deinit, which must not touch a descriptor that others may have now.
+      file = -1
       throw error
     }
   }
