@@ -24,11 +24,11 @@ let package = Package(
     // C libraries and C shims.
     .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .systemLibrary(name: "COpenMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
-    .systemLibrary(name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
+    .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg62-turbo-dev"])]),
     .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
     .target(name: "CKernels", dependencies: ["COpenBLAS"], cSettings: numericC),
     .target(name: "CMPI", dependencies: ["COpenMPI"]),
-    .target(name: "CImageCodecs", dependencies: ["CTurboJPEG", "CPNG"], cSettings: numericC),
+    .target(name: "CImageCodecs", dependencies: ["CJPEG", "CPNG"], cSettings: numericC),
 
     // Rooms, bottom up.
     .target(name: "Kernels", dependencies: ["CKernels", "COpenBLAS"], swiftSettings: numericSwift),

@@ -1,36 +1,57 @@
-// JPEG through the TurboJPEG API.
+// JPEG through libjpeg-turbo.
 
 #include "CImageCodecs.h"
 #include "message.h"
 
+#include <jpeglib.h>
+
+#include <jerror.h>
+#include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <turbojpeg.h>
+
+// Where the library's errors go: it expects them not to return.
+typedef struct {
+  struct jpeg_error_mgr base;
+  jmp_buf escape;
+  char text[JMSG_LENGTH_MAX];
+} failure;
+
+static void leave(j_common_ptr codec) {
+  failure *failure_of = (failure *)codec->err;
+  codec->err->format_message(codec, failure_of->text);
+  longjmp(failure_of->escape, 1);
+}
 
 // The library reports damage as a warning and fills the rest with grey; only these warnings leave the pixels intact.
-static bool is_harmless(const char *warning) {
-  return strstr(warning, "extraneous bytes") || strstr(warning, "JFIF") || strstr(warning, "Adobe");
-}
-
-// Only the first warning of an image is kept, so after a harmless one the end is looked for here.
-static bool has_end_marker(const uint8_t *bytes, size_t count) {
-  for (size_t at = count; at >= 2; at--) {
-    if (bytes[at - 2] == 0xFF && bytes[at - 1] == 0xD9) return true;
+static void judge_message(j_common_ptr codec, int level) {
+  if (level >= 0) return;
+  switch (codec->err->msg_code) {
+  case JWRN_EXTRANEOUS_DATA:
+  case JWRN_JFIF_MAJOR:
+  case JWRN_ADOBE_XFORM:
+    return;
+  default:
+    leave(codec);
   }
-  return false;
 }
 
-static bool decompress(
-    tjhandle codec, const uint8_t *bytes, size_t count, int width, int height, int pixel_format, uint8_t *pixels,
-    char *message) {
-  // A limit on scans keeps a small progressive file from taking minutes.
-  int status = tjDecompress2(
-      codec, bytes, (unsigned long)count, pixels, width, width * tjPixelSize[pixel_format], height, pixel_format,
-      TJFLAG_LIMITSCANS);
-  if (status == 0) return true;
-  const char *reason = tjGetErrorStr2(codec);
-  if (tjGetErrorCode(codec) == TJERR_WARNING && is_harmless(reason) && has_end_marker(bytes, count)) return true;
-  return codec_fail(message, reason);
+static struct jpeg_error_mgr *errors_to(failure *failure) {
+  jpeg_std_error(&failure->base);
+  failure->base.error_exit = leave;
+  failure->base.emit_message = judge_message;
+  return &failure->base;
+}
+
+enum { SCAN_LIMIT = 500 };
+
+// A limit on scans keeps a small progressive file from taking minutes.
+static void limit_scans(j_common_ptr codec) {
+  if (((j_decompress_ptr)codec)->input_scan_number > SCAN_LIMIT) {
+    failure *failure_of = (failure *)codec->err;
+    strcpy(failure_of->text, "the JPEG has too many scans");
+    longjmp(failure_of->escape, 1);
+  }
 }
 
 // (255 - ink) scaled by (255 - black), rounded; Adobe's files store 255 - ink already.
@@ -45,56 +66,146 @@ static void convert_cmyk(const uint8_t *cmyk, size_t pixel_count, bool is_invert
   }
 }
 
-static bool decode_with(
-    tjhandle codec, const uint8_t *bytes, size_t count, const codec_header *header, int denominator, uint8_t *rgb,
-    char *message) {
-  int full_width = -1, full_height = -1, subsampling, color_space;
-  // Its status is not looked at: it refuses unusual chroma subsampling that the decoder handles.
-  tjDecompressHeader3(codec, bytes, (unsigned long)count, &full_width, &full_height, &subsampling, &color_space);
-  if (full_width != (int)header->width || full_height != (int)header->height) {
-    return codec_fail(message, full_width < 0 ? tjGetErrorStr2(codec) : "the JPEG header contradicts itself");
-  }
-  int width = (full_width + denominator - 1) / denominator;
-  int height = (full_height + denominator - 1) / denominator;
-  if (header->component_count != 4) {
-    return decompress(codec, bytes, count, width, height, TJPF_RGB, rgb, message);
-  }
-  size_t pixel_count = (size_t)width * (size_t)height;
-  uint8_t *cmyk = malloc(4 * pixel_count);
-  if (!cmyk) return codec_fail(message, "out of memory for a CMYK image");
-  bool is_decoded = decompress(codec, bytes, count, width, height, TJPF_CMYK, cmyk, message);
-  if (is_decoded) convert_cmyk(cmyk, pixel_count, header->has_adobe_marker, rgb);
-  free(cmyk);
-  return is_decoded;
+struct codec_jpeg {
+  struct jpeg_decompress_struct codec;
+  struct jpeg_progress_mgr progress;
+  failure failure;
+  bool is_inverted;
+  // Bytes of a decoded row, and where in it the window begins.
+  size_t row_bytes, first_byte;
+  // One row of ink values, or of what nobody asked for.
+  uint8_t *scratch;
+};
+
+size_t codec_jpeg_row_bytes(const codec_jpeg *jpeg) { return jpeg->row_bytes; }
+size_t codec_jpeg_first_byte(const codec_jpeg *jpeg) { return jpeg->first_byte; }
+
+static void discard_rows_above(codec_jpeg *jpeg, int row) {
+  while ((int)jpeg->codec.output_scanline < row) jpeg_read_scanlines(&jpeg->codec, &jpeg->scratch, 1);
 }
 
-bool codec_decode_jpeg(
-    const uint8_t *bytes, size_t count, const codec_header *header, int denominator, uint8_t *rgb, char *message) {
-  tjhandle codec = tjInitDecompress();
-  if (!codec) return codec_fail(message, tjGetErrorStr2(NULL));
-  bool is_decoded = decode_with(codec, bytes, count, header, denominator, rgb, message);
-  tjDestroy(codec);
-  return is_decoded;
+// The decoder is told to leave out whole blocks around the window, but for one more on each side than the window needs:
+// colour is interpolated from neighbours, and the pixels have to be those of the whole picture.
+static void go_to_window(codec_jpeg *jpeg, int denominator, const codec_window *window) {
+  j_decompress_ptr codec = &jpeg->codec;
+  int block = DCTSIZE / denominator;
+  int step_x = codec->max_h_samp_factor * block, step_y = codec->max_v_samp_factor * block;
+  int right = window->left + window->width, whole_width = (int)codec->output_width;
+  JDIMENSION left = (JDIMENSION)(window->left > step_x ? window->left - step_x : 0);
+  JDIMENSION width = (JDIMENSION)(right + step_x < whole_width ? right + step_x : whole_width) - left;
+  if (left > 0 || (int)width < whole_width) jpeg_crop_scanline(codec, &left, &width);
+  jpeg->row_bytes = (size_t)width * 3;
+  jpeg->first_byte = (size_t)(window->left - (int)left) * 3;
+  jpeg->scratch = codec->mem->alloc_large((j_common_ptr)codec, JPOOL_IMAGE, (size_t)width * 4);
+  int top = (window->top / step_y - 1) * step_y;
+  if (top > 0) jpeg_skip_scanlines(codec, (JDIMENSION)top);
+  discard_rows_above(jpeg, window->top);
+}
+
+codec_jpeg *codec_open_jpeg(
+    const uint8_t *bytes, size_t count, const codec_header *header, int denominator, const codec_window *window,
+    char *message) {
+  codec_jpeg *jpeg = calloc(1, sizeof *jpeg);
+  if (!jpeg) {
+    codec_fail(message, "out of memory for a JPEG decoder");
+    return NULL;
+  }
+  j_decompress_ptr codec = &jpeg->codec;
+  codec->err = errors_to(&jpeg->failure);
+  if (setjmp(jpeg->failure.escape)) {
+    codec_fail(message, jpeg->failure.text);
+    codec_close_jpeg(jpeg);
+    return NULL;
+  }
+  jpeg_create_decompress(codec);
+  jpeg->progress.progress_monitor = limit_scans;
+  codec->progress = &jpeg->progress;
+  jpeg_mem_src(codec, bytes, (unsigned long)count);
+  jpeg_read_header(codec, TRUE);
+  if (codec->image_width != header->width || codec->image_height != header->height ||
+      codec->num_components != header->component_count) {
+    codec_fail(message, "the JPEG header contradicts itself");
+    codec_close_jpeg(jpeg);
+    return NULL;
+  }
+  jpeg->is_inverted = header->has_adobe_marker;
+  codec->out_color_space = header->component_count == 4 ? JCS_CMYK : JCS_RGB;
+  codec->scale_num = 1;
+  codec->scale_denom = (unsigned)denominator;
+  jpeg_start_decompress(codec);
+  go_to_window(jpeg, denominator, window);
+  return jpeg;
+}
+
+bool codec_read_jpeg_rows(codec_jpeg *jpeg, int row_count, uint8_t *rgb, char *message) {
+  j_decompress_ptr codec = &jpeg->codec;
+  if (setjmp(jpeg->failure.escape)) return codec_fail(message, jpeg->failure.text);
+  int first = (int)codec->output_scanline, end = first + row_count;
+  while ((int)codec->output_scanline < end) {
+    uint8_t *next = rgb + (size_t)((int)codec->output_scanline - first) * jpeg->row_bytes;
+    if (codec->output_components == 4) {
+      jpeg_read_scanlines(codec, &jpeg->scratch, 1);
+      convert_cmyk(jpeg->scratch, jpeg->row_bytes / 3, jpeg->is_inverted, next);
+      continue;
+    }
+    JSAMPROW rows[8];
+    int wanted = end - (int)codec->output_scanline;
+    if (wanted > 8) wanted = 8;
+    for (int row = 0; row < wanted; row++) rows[row] = next + (size_t)row * jpeg->row_bytes;
+    jpeg_read_scanlines(codec, rows, (JDIMENSION)wanted);
+  }
+  return true;
+}
+
+bool codec_finish_jpeg(codec_jpeg *jpeg, char *message) {
+  j_decompress_ptr codec = &jpeg->codec;
+  if (setjmp(jpeg->failure.escape)) return codec_fail(message, jpeg->failure.text);
+  // Skipping to the very end would not read what is skipped.
+  int last = (int)codec->output_height - 1, next = (int)codec->output_scanline;
+  if (next < last) jpeg_skip_scanlines(codec, (JDIMENSION)(last - next));
+  discard_rows_above(jpeg, last + 1);
+  jpeg_finish_decompress(codec);
+  return true;
+}
+
+void codec_close_jpeg(codec_jpeg *jpeg) {
+  if (jpeg) jpeg_destroy_decompress(&jpeg->codec);
+  free(jpeg);
 }
 
 bool codec_encode_jpeg(
     const uint8_t *rgb, uint32_t width, uint32_t height, int quality, bool has_full_chroma, uint8_t **encoded,
     size_t *encoded_count, char *message) {
   *encoded = NULL;
-  tjhandle codec = tjInitCompress();
-  if (!codec) return codec_fail(message, tjGetErrorStr2(NULL));
+  *encoded_count = 0;
+  struct jpeg_compress_struct codec;
+  failure failure;
   unsigned long byte_count = 0;
-  int status = tjCompress2(
-      codec, rgb, (int)width, 0, (int)height, TJPF_RGB, encoded, &byte_count,
-      has_full_chroma ? TJSAMP_444 : TJSAMP_420, quality, TJFLAG_ACCURATEDCT);
-  if (status != 0) {
-    codec_fail(message, tjGetErrorStr2(codec));
+  codec.err = errors_to(&failure);
+  if (setjmp(failure.escape)) {
+    jpeg_destroy_compress(&codec);
     codec_release_jpeg(*encoded);
     *encoded = NULL;
+    return codec_fail(message, failure.text);
   }
+  jpeg_create_compress(&codec);
+  jpeg_mem_dest(&codec, encoded, &byte_count);
+  codec.image_width = width;
+  codec.image_height = height;
+  codec.input_components = 3;
+  codec.in_color_space = JCS_RGB;
+  jpeg_set_defaults(&codec);
+  jpeg_set_quality(&codec, quality, TRUE);
+  codec.comp_info[0].h_samp_factor = codec.comp_info[0].v_samp_factor = has_full_chroma ? 1 : 2;
+  jpeg_start_compress(&codec, TRUE);
+  while (codec.next_scanline < height) {
+    JSAMPROW row = (JSAMPROW)rgb + codec.next_scanline * (size_t)width * 3;
+    jpeg_write_scanlines(&codec, &row, 1);
+  }
+  jpeg_finish_compress(&codec);
+  jpeg_destroy_compress(&codec);
   *encoded_count = byte_count;
-  tjDestroy(codec);
-  return status == 0;
+  return true;
 }
 
-void codec_release_jpeg(uint8_t *encoded) { tjFree(encoded); }
+void codec_release_jpeg(uint8_t *encoded) { free(encoded); }

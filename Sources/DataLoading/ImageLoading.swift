@@ -20,8 +20,8 @@ struct ImageLoading: Sendable {
     for attempt in 0..<plan.candidateCount {
       let sample = plan.candidate(attempt, at: position)
       do throws(DataError) {
-        let image = try image(at: sample, byteCount: &result.byteCount)
-        result.image = (views(of: image, position: position, sample: sample), dataset.label(of: sample), sample)
+        let views = try views(of: sample, position: position, byteCount: &result.byteCount)
+        result.image = (views, dataset.label(of: sample), sample)
         return result
       } catch {
         result.badImages.append(
@@ -34,18 +34,16 @@ struct ImageLoading: Sendable {
   /// What to call the image that is intended for a position.
   func name(position: Int) -> String { dataset.name(of: plan.candidate(0, at: position)) }
 
-  private func image(at sample: Int, byteCount: inout Int) throws(DataError) -> PixelImage {
+  private func views(of sample: Int, position: Int, byteCount: inout Int) throws(DataError) -> [[UInt8]] {
+    let epoch = plan.sampler.epoch(at: position)
     guard let dataset = dataset as? any EncodedImageDataset else {
-      return try dataset.image(at: sample, decoding: options.decoding)
+      let image = try dataset.image(at: sample, decoding: options.decoding)
+      return options.views.indices.map { options.pixels(of: image, view: $0, sample: sample, epoch: epoch) }
     }
     let bytes = try dataset.bytes(at: sample)
     byteCount += bytes.count
-    return try PixelImage(decoding: bytes, name: dataset.name(of: sample), options: options.decoding)
-  }
-
-  private func views(of image: PixelImage, position: Int, sample: Int) -> [[UInt8]] {
-    let epoch = plan.sampler.epoch(at: position)
-    return options.views.indices.map { options.pixels(of: image, view: $0, sample: sample, epoch: epoch) }
+    let image = try EncodedImage(bytes, name: dataset.name(of: sample), options: options.decoding)
+    return try options.pixels(of: image, sample: sample, epoch: epoch)
   }
 
   /// Puts the images of a batch together.

@@ -66,8 +66,23 @@ public struct LoaderOptions: Codable, Sendable, Equatable {
   }
 
   func pixels(of image: PixelImage, view: Int, sample: Int, epoch: Int) -> [UInt8] {
-    var random = KeyedRandom(seed: seed, purpose: .view, epoch: epoch, sample: sample, view: view)
+    var random = random(view: view, sample: sample, epoch: epoch)
     return views[view].pixels(of: image, using: &random)
+  }
+
+  /// All views of an encoded image; what none of them shows is decoded in part only.
+  /// - Throws: `DataError` when the image cannot be decoded.
+  func pixels(of image: EncodedImage, sample: Int, epoch: Int) throws(DataError) -> [[UInt8]] {
+    var chance = views.indices.map { random(view: $0, sample: sample, epoch: epoch) }
+    let resamplings = views.indices.map {
+      views[$0].resampling(ofWidth: image.width, height: image.height, using: &chance[$0])
+    }
+    let pictures = try image.resampled(resamplings)
+    return views.indices.map { views[$0].augmented(pictures[$0], using: &chance[$0]) }
+  }
+
+  private func random(view: Int, sample: Int, epoch: Int) -> KeyedRandom {
+    KeyedRandom(seed: seed, purpose: .view, epoch: epoch, sample: sample, view: view)
   }
 
   /// Full size, or the smallest decoding that no view has to enlarge.

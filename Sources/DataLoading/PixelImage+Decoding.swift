@@ -17,7 +17,7 @@ public struct DecodingOptions: Codable, Sendable, Equatable {
   }
 
   /// By how much each side of a JPEG is divided: the most that leaves the shorter side long enough.
-  fileprivate func denominator(for header: codec_header) -> Int {
+  func denominator(for header: codec_header) -> Int {
     guard header.format == CODEC_FORMAT_JPEG, let smallestShorterSide else { return 1 }
     let shorterSide = Int(min(header.width, header.height))
     return [8, 4, 2].first { shorterSide / $0 >= smallestShorterSide } ?? 1
@@ -42,22 +42,14 @@ public struct EncodedImageHeader: Sendable, Equatable {
   /// Reads the header; nothing is decoded.
   /// - Throws: `DataError` about `name` when the bytes are neither JPEG nor PNG or break off.
   public init(of bytes: [UInt8], name: String) throws(DataError) {
-    guard !bytes.isEmpty else { throw DataError(path: name, reason: .emptyFile) }
-    var header = codec_header()
-    if let detail = failure(of: { codec_read_header(bytes, bytes.count, &header, $0) }) {
-      throw DataError(path: name, reason: .undecodable(detail: detail))
-    }
+    let header = try readHeader(bytes, name: name)
     format = header.format == CODEC_FORMAT_PNG ? .png : .jpeg
     (width, height) = (Int(header.width), Int(header.height))
   }
 }
 
 extension PixelImage {
-  /// Decodes a JPEG or PNG, told apart by content.
-  ///
-  /// Greyscale, palette, 16-bit and CMYK images become 8-bit RGB. CMYK is taken as inverted where the file carries
-  /// Adobe's marker. Transparent pixels are laid over white. Metadata (EXIF orientation, colour profiles, gamma) is
-  /// ignored, as in the usual ImageNet pipelines.
+  /// Decodes a JPEG or PNG, told apart by content; see `EncodedImage` for what becomes of unusual ones.
   /// - Parameters:
   ///   - bytes: The whole file.
   ///   - name: What to call the image in errors.
@@ -66,33 +58,17 @@ extension PixelImage {
   public init(
     decoding bytes: [UInt8], name: String, options: DecodingOptions = DecodingOptions()
   ) throws(DataError) {
-    guard !bytes.isEmpty else { throw DataError(path: name, reason: .emptyFile) }
-    var header = codec_header()
-    if let detail = failure(of: { codec_read_header(bytes, bytes.count, &header, $0) }) {
-      throw DataError(path: name, reason: .undecodable(detail: detail))
-    }
-    let (pixelCount, overflow) = Int(header.width).multipliedReportingOverflow(by: Int(header.height))
-    guard !overflow, pixelCount <= options.pixelLimit else {
-      throw DataError(
-        path: name,
-        reason: .tooLarge(width: Int(header.width), height: Int(header.height), pixelLimit: options.pixelLimit))
-    }
-
-    let denominator = options.denominator(for: header)
-    let width = (Int(header.width) + denominator - 1) / denominator
-    let height = (Int(header.height) + denominator - 1) / denominator
-    var detail: String?
-    let pixels = [UInt8](unsafeUninitializedCapacity: width * height * 3) { rgb, count in
-      detail = failure { message in
-        header.format == CODEC_FORMAT_JPEG
-          ? codec_decode_jpeg(bytes, bytes.count, &header, Int32(denominator), rgb.baseAddress, message)
-          : codec_decode_png(bytes, bytes.count, &header, rgb.baseAddress, message)
-      }
-      count = detail == nil ? width * height * 3 : 0
-    }
-    if let detail { throw DataError(path: name, reason: .undecodable(detail: detail)) }
-    self.init(width: width, height: height, pixels: pixels)
+    self = try EncodedImage(bytes, name: name, options: options).decoded()
   }
+}
+
+func readHeader(_ bytes: [UInt8], name: String) throws(DataError) -> codec_header {
+  guard !bytes.isEmpty else { throw DataError(path: name, reason: .emptyFile) }
+  var header = codec_header()
+  if let detail = failure(of: { codec_read_header(bytes, bytes.count, &header, $0) }) {
+    throw DataError(path: name, reason: .undecodable(detail: detail))
+  }
+  return header
 }
 
 /// Runs a codec function.

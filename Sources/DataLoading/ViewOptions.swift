@@ -102,16 +102,27 @@ public struct ViewOptions: Codable, Sendable, Equatable {
   ///
   /// Chance is consumed in a fixed order (crop, mirroring, RandAugment, colours) whether or not the options use it.
   func pixels(of image: PixelImage, using random: inout KeyedRandom) -> [UInt8] {
-    var view =
-      crop == .randomResized
-      ? randomResizedCrop(of: image, using: &random) : cropOfResized(image, using: &random)
+    let resampling = resampling(ofWidth: image.width, height: image.height, using: &random)
+    return augmented(resampling(image), using: &random)
+  }
+
+  /// Which part of a picture of that size is shown, and how it is resized.
+  func resampling(ofWidth width: Int, height: Int, using random: inout KeyedRandom) -> Resampling {
+    crop == .randomResized
+      ? randomResizedCrop(ofWidth: width, height: height, using: &random)
+      : cropOfResized(width: width, height: height, using: &random)
+  }
+
+  /// The changes that follow cropping and resizing.
+  func augmented(_ view: PixelImage, using random: inout KeyedRandom) -> [UInt8] {
+    var view = view
     if let randAugment { view = randAugment(view, using: &random) }
     if let colors { view = colors(view, using: &random) }
     return view.pixels
   }
 
-  private func cropOfResized(_ image: PixelImage, using random: inout KeyedRandom) -> PixelImage {
-    let size = image.size(withShorterSide: shorterSide ?? resolution)
+  private func cropOfResized(width: Int, height: Int, using random: inout KeyedRandom) -> Resampling {
+    let size = size(ofWidth: width, height: height, withShorterSide: shorterSide ?? resolution)
     let (right, bottom) = (size.width - resolution, size.height - resolution)
     let randomPlace = (random.integer(below: right + 1), random.integer(below: bottom + 1))
     let (column, row) =
@@ -123,17 +134,17 @@ public struct ViewOptions: Codable, Sendable, Equatable {
       case .bottomLeft: (0, bottom)
       case .bottomRight: (right, bottom)
       }
-    return image.resized(
-      width: size.width, height: size.height,
+    return Resampling(
+      of: PixelWindow(width: width, height: height), width: size.width, height: size.height,
       window: PixelWindow(columns: column..<(column + resolution), rows: row..<(row + resolution)),
       isFlipped: drawMirroring(using: &random))
   }
 
-  private func randomResizedCrop(of image: PixelImage, using random: inout KeyedRandom) -> PixelImage {
-    let window = randomWindow(ofWidth: image.width, height: image.height, using: &random)
-    return image.cropped(to: window).resized(
-      width: resolution, height: resolution,
-      window: PixelWindow(columns: 0..<resolution, rows: 0..<resolution), isFlipped: drawMirroring(using: &random))
+  private func randomResizedCrop(ofWidth width: Int, height: Int, using random: inout KeyedRandom) -> Resampling {
+    let window = randomWindow(ofWidth: width, height: height, using: &random)
+    return Resampling(
+      of: window, width: resolution, height: resolution, window: PixelWindow(width: resolution, height: resolution),
+      isFlipped: drawMirroring(using: &random))
   }
 
   /// A part of a picture of that size; its area is uniform and its proportions are log-uniform. Where ten draws do not

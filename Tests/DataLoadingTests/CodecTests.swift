@@ -1,5 +1,6 @@
-import DataLoading
 import Testing
+
+@testable import DataLoading
 
 struct CodecTests {
   @Test(arguments: [
@@ -53,6 +54,70 @@ struct CodecTests {
         try PixelImage(decoding: Array(bytes.prefix(length)), name: "cut")
       }
     }
+  }
+
+  @Test func damageIsFoundWhateverWindowIsDecoded() throws {
+    let bytes = try madeUpPicture(width: 70, height: 90).encodedAsJPEG(quality: 90)
+    let window = PixelWindow(columns: 0..<5, rows: 0..<3)
+    #expect(try decoded(bytes, [window])[0].width == 5)
+    for length in (bytes.count / 2)..<bytes.count {
+      #expect(throws: DataError.self, "cut to \(length) of \(bytes.count) bytes") {
+        try decoded(Array(bytes.prefix(length)), [window])
+      }
+    }
+  }
+
+  @Test(arguments: [
+    "codec-jpeg-gray.jpg", "codec-jpeg-progressive.jpg", "codec-jpeg-cmyk-adobe.jpg", "codec-jpeg-ycck.jpg",
+    "codec-interlaced.png",
+  ])
+  func aWindowOfAFixtureIsAPartOfTheWhole(file: String) throws {
+    try expectWindowsToBeParts(of: contents(ofFixture: file), name: file)
+  }
+
+  @Test(arguments: [ChromaSampling.halved, .full], [nil, 1, 20, 60])
+  func aWindowOfAJPEGIsAPartOfTheWhole(chroma: ChromaSampling, shorterSide: Int?) throws {
+    let bytes = try madeUpPicture(width: 171, height: 121).encodedAsJPEG(quality: 90, chroma: chroma)
+    try expectWindowsToBeParts(of: bytes, name: "made up", shorterSide: shorterSide)
+  }
+
+  @Test func aWindowOfAPhotographIsAPartOfTheWhole() throws {
+    guard let path = realData("imagenet-sample") else { return }
+    let dataset = try #require(try openDataset(path) as? any EncodedImageDataset)
+    for index in 0..<dataset.count {
+      try expectWindowsToBeParts(of: dataset.bytes(at: index), name: dataset.name(of: index), windowCount: 2)
+    }
+  }
+
+  private func expectWindowsToBeParts(
+    of bytes: [UInt8], name: String, shorterSide: Int? = nil, windowCount: Int = 40
+  ) throws {
+    let options = DecodingOptions(smallestShorterSide: shorterSide)
+    let whole = try PixelImage(decoding: bytes, name: name, options: options)
+    var random = KeyedRandom(seed: UInt64(bytes.count), purpose: .view, epoch: 0)
+    for count in 1...windowCount {
+      // One window, or two that are decoded together.
+      let windows = (0...count % 2).map { _ in
+        let (left, top) = (random.integer(below: whole.width), random.integer(below: whole.height))
+        return PixelWindow(
+          columns: left..<(left + 1 + random.integer(below: whole.width - left)),
+          rows: top..<(top + 1 + random.integer(below: whole.height - top)))
+      }
+      #expect(try decoded(bytes, windows, options) == windows.map(whole.cropped), "\(windows) of \(name)")
+    }
+  }
+
+  /// Resampling to the same size is a copy.
+  private func decoded(
+    _ bytes: [UInt8], _ windows: [PixelWindow], _ options: DecodingOptions = DecodingOptions()
+  ) throws -> [PixelImage] {
+    let image = try EncodedImage(bytes, name: "made up", options: options)
+    return try image.resampled(
+      windows.map {
+        Resampling(
+          of: PixelWindow(width: image.width, height: image.height), width: image.width, height: image.height,
+          window: $0, isFlipped: false)
+      })
   }
 
   @Test func aJPEGWithAHoleBeforeItsEndIsRefused() throws {

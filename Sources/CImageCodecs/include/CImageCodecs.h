@@ -29,10 +29,29 @@ typedef struct {
 /// Recognises the format by content and reads the size.
 bool codec_read_header(const uint8_t *bytes, size_t count, codec_header *header, char *message);
 
-/// Decodes a JPEG into interleaved RGB, at 1/denominator of its size (1, 2, 4 or 8), rounded up.
+/// A part of a picture, in pixels; not empty.
+typedef struct {
+  int left, top, width, height;
+} codec_window;
+
+/// A JPEG that is being decoded.
+typedef struct codec_jpeg codec_jpeg;
+
+/// Begins to decode a window of a JPEG. The whole has 1/denominator of the JPEG's size (1, 2, 4 or 8), rounded up; the
+/// pixels are the whole's, but what lies around the window costs less. `bytes` must stay until the JPEG is closed.
+/// Returns NULL on failure.
+codec_jpeg *codec_open_jpeg(
+    const uint8_t *bytes, size_t count, const codec_header *header, int denominator, const codec_window *window,
+    char *message);
+/// Bytes of a row as it is decoded, which may be longer than the window's, and the place where the window begins in it.
+size_t codec_jpeg_row_bytes(const codec_jpeg *jpeg);
+size_t codec_jpeg_first_byte(const codec_jpeg *jpeg);
+/// The next rows of the window as interleaved RGB.
 /// Fails when the data ends early or is damaged, even where the library could fill in grey.
-bool codec_decode_jpeg(
-    const uint8_t *bytes, size_t count, const codec_header *header, int denominator, uint8_t *rgb, char *message);
+bool codec_read_jpeg_rows(codec_jpeg *jpeg, int row_count, uint8_t *rgb, char *message);
+/// Reads what lies below the window: fails when the data ends early or is damaged there.
+bool codec_finish_jpeg(codec_jpeg *jpeg, char *message);
+void codec_close_jpeg(codec_jpeg *jpeg);
 
 /// Decodes a PNG into interleaved 8-bit RGB; transparent pixels are laid over white.
 bool codec_decode_png(const uint8_t *bytes, size_t count, const codec_header *header, uint8_t *rgb, char *message);

@@ -103,7 +103,7 @@ public struct RankFacts: Codable, Sendable, Equatable {
 
   /// The versioned file names of OpenBLAS, Open MPI and the image codecs, as this process has them mapped.
   private static func loadedLibraries() -> [String] {
-    let wanted = ["libopenblas", "libmpi.", "libturbojpeg", "libpng"]
+    let wanted = ["libopenblas", "libmpi.", "libjpeg", "libpng"]
     let names = text(of: "/proc/self/maps").split(separator: "\n")
       .compactMap { $0.split(separator: "/").last.map(String.init) }
     return Set(names.filter { name in wanted.contains { name.hasPrefix($0) } }).sorted()
