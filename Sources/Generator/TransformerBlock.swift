@@ -67,8 +67,10 @@ struct TransformerBlock: Module {
   func callAsFunction(
     _ x: Tensor, positions: Positions, mask: AttentionMask, dropout: (DropoutMask?, DropoutMask?)
   ) -> Tensor {
-    let y = residual(x, attention(attentionNorm(x), positions: positions, mask: mask), dropout: dropout.0)
-    return residual(y, feedForward(feedForwardNorm(y)), dropout: dropout.1)
+    recomputable(x) { x in
+      let y = residual(x, attention(attentionNorm(x), positions: positions, mask: mask), dropout: dropout.0)
+      return residual(y, feedForward(feedForwardNorm(y)), dropout: dropout.1)
+    }
   }
 
   func forEachParameter(_ body: (_ name: String, _ parameter: Parameter) -> Void) {

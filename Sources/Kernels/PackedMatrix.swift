@@ -65,33 +65,24 @@ public struct PackedMatrix: Sendable {
     }
     withUnsafeTemporaryAllocation(of: Float.self, capacity: rowsPerBlock * strip) { ragged in
       guard let ragged = ragged.baseAddress else { return }
-      for start in stride(from: 0, to: depth, by: depthPerPart) {
-        let count = min(depthPerPart, depth - start)
-        for row in stride(from: 0, to: x.rows, by: rowsPerBlock) {
-          let rows = min(rowsPerBlock, x.rows - row)
-          for index in strips {
-            let column = index * strip
-            let width = min(strip, columns - column)
-            let target = y.pointer + row * y.rowStride + column
-            // The last columns may not fill whole vectors: those are summed beside the result.
-            let isWhole = width % kernels_winograd_lanes == 0
-            kernels_plane_product(
-              rows, count, paddedToLanes(width), x.pointer + row * x.rowStride + start, x.rowStride, 1,
-              storage.pointer + column * depth + start * strip, strip, isWhole ? target : ragged,
-              isWhole ? y.rowStride : strip, isWhole && start > 0 ? 1 : 0)
-            guard !isWhole else { continue }
-            for r in 0..<rows {
-              let (from, to) = (ragged + r * strip, target + r * y.rowStride)
-              if start > 0 { kernels_add(width, from, to) } else { to.update(from: from, count: width) }
-            }
-          }
+      for row in stride(from: 0, to: x.rows, by: rowsPerBlock) {
+        let rows = min(rowsPerBlock, x.rows - row)
+        for index in strips {
+          let column = index * strip
+          let width = min(strip, columns - column)
+          let target = y.pointer + row * y.rowStride + column
+          // The last columns may not fill whole vectors: those are summed beside the result.
+          let isWhole = width % kernels_winograd_lanes == 0
+          kernels_plane_product(
+            rows, depth, paddedToLanes(width), x.pointer + row * x.rowStride, x.rowStride, 1,
+            storage.pointer + column * depth, strip, isWhole ? target : ragged, isWhole ? y.rowStride : strip, 0)
+          guard !isWhole else { continue }
+          for r in 0..<rows { (target + r * y.rowStride).update(from: ragged + r * strip, count: width) }
         }
       }
     }
   }
 }
 
-/// Rows whose part of the left-hand matrix stays in L1 and L2 while all strips pass.
+/// Rows of the left-hand matrix that stay in L2 while all strips pass.
 private let rowsPerBlock = 48
-/// Depth of a strip that stays in L1; partial sums of parts are added.
-private let depthPerPart = 256

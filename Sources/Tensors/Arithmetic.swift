@@ -50,9 +50,12 @@ extension Tensor {
 /// Applies a pointwise nonlinearity.
 /// - Returns: The shape of `x`.
 public func activation(_ x: Tensor, _ function: Activation) -> Tensor {
-  let y = Tensor(uninitialized: x.shape)
-  function.apply(x.pointer, into: y.pointer, count: y.count)
-  return y.recording("activation", from: [x]) { dY in
+  func applied() -> Tensor {
+    let y = Tensor(uninitialized: x.shape)
+    function.apply(x.pointer, into: y.pointer, count: y.count)
+    return y
+  }
+  return applied().recording("activation", from: [x], recompute: applied) { dY in
     x.node?.accumulate { dX, accumulating in
       function.applyGradient(x.pointer, dY.pointer, into: dX.pointer, count: dX.count, accumulating: accumulating)
     }

@@ -53,16 +53,16 @@ public func convolution(
   convolution(x.pointer, weight: weight.pointer, bias: bias?.pointer, into: y.pointer, shape, algorithm: algorithm)
   let (xNode, weightNode, biasNode) = (x.node, weight.node, bias?.node)
   // A frozen network needs its inputs' gradients only: do not keep the images for weight gradients nobody wants.
-  let keptX = weightNode == nil ? nil : x.detached
+  let neededX = weightNode.map { _ in NeededAgain(x) }
   return y.recording("convolution", from: [x, weight, bias]) { dY in
     xNode?.accumulate { dX, accumulating in
       convolutionInputGradient(
         dY.pointer, weight: weight.pointer, into: dX.pointer, shape, accumulating: accumulating, algorithm: algorithm)
     }
     weightNode?.accumulate { dW, accumulating in
-      guard let keptX else { return }
+      guard let x = neededX?.tensor else { return }
       convolutionWeightGradient(
-        keptX.pointer, dY.pointer, into: dW.pointer, shape, accumulating: accumulating, algorithm: algorithm)
+        x.pointer, dY.pointer, into: dW.pointer, shape, accumulating: accumulating, algorithm: algorithm)
     }
     biasNode?.accumulate { dB, accumulating in
       columnSums(dY.pointer, into: dB.pointer, rows: dY.rows, columns: dY.channels, accumulating: accumulating)

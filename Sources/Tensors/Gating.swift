@@ -10,9 +10,12 @@ public typealias DropoutMask = Kernels.DropoutMask
 /// - Returns: The same shape.
 public func swiGLU(gate: Tensor, up: Tensor) -> Tensor {
   require(gate.shape == up.shape, "swiGLU: gate \(gate.shape), up \(up.shape)")
-  let y = Tensor(uninitialized: gate.shape)
-  swiGLU(gate: gate.pointer, up: up.pointer, into: y.pointer, count: y.count)
-  return y.recording("swiGLU", from: [gate, up]) { dY in
+  func gated() -> Tensor {
+    let y = Tensor(uninitialized: gate.shape)
+    swiGLU(gate: gate.pointer, up: up.pointer, into: y.pointer, count: y.count)
+    return y
+  }
+  return gated().recording("swiGLU", from: [gate, up], recompute: gated) { dY in
     let (dGate, dUp) = (Tensor(uninitialized: gate.shape), Tensor(uninitialized: up.shape))
     swiGLUGradient(
       gate: gate.pointer, up: up.pointer, dY.pointer, dGate: dGate.pointer, dUp: dUp.pointer, count: gate.count)

@@ -67,11 +67,14 @@ private func groupNorm(
   }
   let statistics = Tensor(uninitialized: [2, samples, groups])
   norm.measure(x.pointer, into: statistics.pointer)
-  let y = Tensor(uninitialized: x.shape)
-  norm.apply(
-    x.pointer, statistics: statistics.pointer, weight: values(weight), bias: values(bias), into: y.pointer)
+  func normalized() -> Tensor {
+    let y = Tensor(uninitialized: x.shape)
+    norm.apply(
+      x.pointer, statistics: statistics.pointer, weight: values(weight), bias: values(bias), into: y.pointer)
+    return y
+  }
 
-  return y.recording("groupNorm", from: [x, weight, bias]) { dY in
+  return normalized().recording("groupNorm", from: [x, weight, bias], recompute: normalized) { dY in
     // One kernel writes up to three gradients, so their buffers are opened one inside the other.
     open(x.node) { dX in
       open(weight?.node) { dWeight in

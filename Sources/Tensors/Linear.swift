@@ -15,12 +15,15 @@ public func linear(_ x: Tensor, weight: Tensor, bias: Tensor? = nil, inertBias: 
   let y = Tensor(uninitialized: x.shape.dropLast() + [weight.shape[0]])
   PackedMatrix(weight.matrix.transposed).multiply(x.matrix, into: y.matrix)
   if let bias { addRows(bias.pointer, to: y.pointer, rows: y.rows, columns: y.channels) }
-  let biasNode = bias?.node
+  let (xNode, biasNode) = (x.node, bias?.node)
+  // A frozen network needs its inputs' gradients only.
+  let neededX = weight.node.map { _ in NeededAgain(x) }
   return y.recording("linear", from: [x, weight, bias]) { dY in
-    x.node?.accumulate { dX, accumulating in  // dX += dY · W
+    xNode?.accumulate { dX, accumulating in  // dX += dY · W
       gemm(dY.matrix, weight.matrix, into: dX.matrix, accumulating: accumulating)
     }
     weight.node?.accumulate { dW, accumulating in  // dW += dYᵀ · x
+      guard let x = neededX?.tensor else { return }
       gemm(dY.matrix.transposed, x.matrix, into: dW.matrix, accumulating: accumulating)
     }
     biasNode?.accumulate { dB, accumulating in

@@ -134,6 +134,8 @@ public final class ParameterArena {
     for entry in entries {
       entry.parameter.move(to: valueStorage, offset: entry.range.lowerBound, gradients: gradientStorage)
     }
+    // The blocks that the parameters leave have sizes that few activations have.
+    StoragePool.shared.trim()
   }
 
   /// All values.

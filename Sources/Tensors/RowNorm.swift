@@ -11,14 +11,16 @@ public func layerNorm(_ x: Tensor, weight: Tensor, bias: Tensor, epsilon: Float 
   require(
     weight.count == x.channels && bias.count == x.channels,
     "layerNorm: x \(x.shape), weight \(weight.shape), bias \(bias.shape)")
-  let y = Tensor(uninitialized: x.shape)
   let statistics = Tensor(uninitialized: [2, x.rows])
-  let rstds = statistics.pointer + x.rows
-  layerNorm(
-    x.pointer, weight: weight.pointer, bias: bias.pointer, epsilon: epsilon, into: y.pointer,
-    means: statistics.pointer, rstds: rstds, rows: x.rows, columns: x.channels)
+  func normalized() -> Tensor {
+    let y = Tensor(uninitialized: x.shape)
+    layerNorm(
+      x.pointer, weight: weight.pointer, bias: bias.pointer, epsilon: epsilon, into: y.pointer,
+      means: statistics.pointer, rstds: statistics.pointer + x.rows, rows: x.rows, columns: x.channels)
+    return y
+  }
   let biasNode = bias.node
-  return y.recording("layerNorm", from: [x, weight, bias]) { dY in
+  return normalized().recording("layerNorm", from: [x, weight, bias], recompute: normalized) { dY in
     let parameters = rowNormGradient(
       x, dY, weight: weight, means: statistics.pointer, rstds: statistics.pointer + x.rows)
     weight.node?.accumulate(adding: parameters.weight)
@@ -34,12 +36,15 @@ public func layerNorm(_ x: Tensor, weight: Tensor, bias: Tensor, epsilon: Float 
 /// - Returns: The shape of `x`.
 public func rmsNorm(_ x: Tensor, weight: Tensor, epsilon: Float = 1e-5) -> Tensor {
   require(weight.count == x.channels, "rmsNorm: x \(x.shape), weight \(weight.shape)")
-  let y = Tensor(uninitialized: x.shape)
   let rstds = Tensor(uninitialized: [x.rows])
-  rmsNorm(
-    x.pointer, weight: weight.pointer, epsilon: epsilon, into: y.pointer, rstds: rstds.pointer, rows: x.rows,
-    columns: x.channels)
-  return y.recording("rmsNorm", from: [x, weight]) { dY in
+  func normalized() -> Tensor {
+    let y = Tensor(uninitialized: x.shape)
+    rmsNorm(
+      x.pointer, weight: weight.pointer, epsilon: epsilon, into: y.pointer, rstds: rstds.pointer, rows: x.rows,
+      columns: x.channels)
+    return y
+  }
+  return normalized().recording("rmsNorm", from: [x, weight], recompute: normalized) { dY in
     let parameters = rowNormGradient(x, dY, weight: weight, means: nil, rstds: rstds.pointer)
     weight.node?.accumulate(adding: parameters.weight)
   }

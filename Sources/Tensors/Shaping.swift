@@ -5,9 +5,14 @@ extension Tensor {
   public func reshaped(_ shape: [Int]) -> Tensor {
     require(shape.reduce(1, *) == count, "reshaped: \(self.shape) into \(shape)")
     let xNode = node
-    return Tensor(storage: storage, offset: offset, shape: shape).recording("reshaped", from: [self]) { dY in
+    let recompute = node?.recompute.map { source in { source().withShape(shape) } }
+    return withShape(shape).recording("reshaped", from: [self], recompute: recompute) { dY in
       xNode?.accumulate(adding: dY)
     }
+  }
+
+  private func withShape(_ shape: [Int]) -> Tensor {
+    Tensor(storage: storage, offset: offset, shape: shape)
   }
 
   /// Tokens `range` of every sample.

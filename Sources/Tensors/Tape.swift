@@ -12,6 +12,8 @@ public final class GradientNode {
   let sequence: Int
   fileprivate var inputs: [GradientNode]
   fileprivate var pullback: ((Tensor) -> Void)?
+  /// Computes the tensor again, where that is cheaper than to keep it.
+  fileprivate(set) var recompute: (() -> Tensor)?
   /// The gradient gathered so far; nil while nothing has flowed back. May be shared with another node's.
   fileprivate var gathered: Storage?
   fileprivate var gatheredOffset = 0
@@ -93,6 +95,7 @@ public final class GradientNode {
       pullback(gradient)
     }
     self.pullback = nil
+    recompute = nil
     inputs = []
   }
 }
@@ -112,13 +115,23 @@ extension Tensor {
   ///
   /// The pullback receives the gradient with respect to this tensor and adds its share to each input's node. It should
   /// capture nodes and only those tensors whose values it reads, because what it captures stays in memory.
+  /// - Parameter recompute: Computes this tensor once more from values that `pullback` captures anyway; ops that need
+  ///   it for their gradients then need not keep it. See `Recomputation`.
   public func recording(
-    _ name: StaticString, from inputs: [Tensor?], _ pullback: @escaping (_ dY: Tensor) -> Void
+    _ name: StaticString, from inputs: [Tensor?], recompute: (() -> Tensor)? = nil,
+    _ pullback: @escaping (_ dY: Tensor) -> Void
   ) -> Tensor {
     guard Tape.isRecording else { return self }
     let nodes = inputs.compactMap { $0?.node }
     guard !nodes.isEmpty else { return self }
     let node = GradientNode(name, shape: shape, inputs: nodes, pullback: pullback, home: nil)
+    if Recomputation.current != .none { node.recompute = recompute }
+    return Tensor(storage: storage, offset: offset, shape: shape, node: node)
+  }
+
+  /// A leaf of the tape whose gradient is gathered as it comes, and nil while none has come.
+  var asGatheringLeaf: Tensor {
+    let node = GradientNode("input", shape: shape, inputs: [], pullback: nil, home: nil)
     return Tensor(storage: storage, offset: offset, shape: shape, node: node)
   }
 

@@ -107,11 +107,13 @@ private struct GridBlock: Module {
   }
 
   func callAsFunction(_ input: Tensor, gridSize: Int) -> Tensor {
-    let x = scaledResidual(input, attention(norm1(input)), gamma: scale1.value)
-    let hidden = fc1(norm2(x))
-    let mixed = depthwise(hidden.reshaped([x.shape[0], gridSize, gridSize, hidden.channels]))
-    let branch = fc2(activation(mixed, .gelu).reshaped(hidden.shape))
-    return scaledResidual(x, branch, gamma: scale2.value)
+    recomputable(input) { input in
+      let x = scaledResidual(input, attention(norm1(input)), gamma: scale1.value)
+      let hidden = fc1(norm2(x))
+      let mixed = depthwise(hidden.reshaped([x.shape[0], gridSize, gridSize, hidden.channels]))
+      let branch = fc2(activation(mixed, .gelu).reshaped(hidden.shape))
+      return scaledResidual(x, branch, gamma: scale2.value)
+    }
   }
 
   func forEachParameter(_ body: (_ name: String, _ parameter: Parameter) -> Void) {

@@ -29,8 +29,10 @@ struct ResidualBlock: Module {
   /// - Parameter x: Shape `[B, H, W, from]`.
   /// - Returns: Shape `[B, H, W, to]`.
   func callAsFunction(_ x: Tensor) -> Tensor {
-    let branch = conv2(norm2(conv1(norm1(x))))
-    return (shortcut.map { $0(x) } ?? x) + branch
+    recomputable(x) { x in
+      let branch = conv2(norm2(conv1(norm1(x))))
+      return (shortcut.map { $0(x) } ?? x) + branch
+    }
   }
 
   func forEachParameter(_ body: (_ name: String, _ parameter: Parameter) -> Void) {

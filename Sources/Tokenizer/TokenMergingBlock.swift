@@ -58,7 +58,10 @@ struct TokenMergingBlock: Module {
       let metric = withoutGradient { meanKeys(qkv: qkv.detached, heads: attention.heads) }
       state.merge(by: mergePlan(metric: metric, count: count))
     }
-    state.tokens = residual(state.tokens, mlp(norm2(state.tokens)), scale2, block: block, branch: 1, depth)
+    // The half before may merge tokens, which is no function of one tensor.
+    state.tokens = recomputable(state.tokens) { tokens in
+      residual(tokens, mlp(norm2(tokens)), scale2, block: block, branch: 1, depth)
+    }
     return state
   }
 

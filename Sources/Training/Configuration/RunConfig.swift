@@ -1,4 +1,5 @@
 public import Kernels
+public import Tensors
 
 /// Where a run lives, how long it is and how often it reports: `run` in a recipe.
 public struct RunConfig: ConfigSection {
@@ -24,6 +25,10 @@ public struct RunConfig: ConfigSection {
   public var threads: Int?
   /// Whether 3×3 convolutions are `fast` or `accurate` (see `ConvolutionPrecision`).
   public var convolutions = ConvolutionPrecision.fast
+
+  /// What the backward pass computes again instead of keeping it: `none`, `elementwise` or `blocks` (see
+  /// `Recomputation`).
+  public var recomputation = Recomputation.none
 
   /// Non-finite gradients, stalls, heartbeats.
   public var faults = FaultConfig()

@@ -36,7 +36,9 @@ extension RunPlan {
     batch.groups = (0..<recipe.model.positionCount).map { Int32($0 * keep / recipe.model.positionCount) }
     let before = StoragePool.shared.statistics.liveBytes
     StoragePool.shared.resetPeak()
-    model.loss(of: batch, classes: [0], draws: TrainingDraws(seed: 0, firstSample: 0)).total.backward()
+    Recomputation.$current.withValue(recipe.run.recomputation) {
+      model.loss(of: batch, classes: [0], draws: TrainingDraws(seed: 0, firstSample: 0)).total.backward()
+    }
     return StoragePool.shared.statistics.peakLiveBytes - before
   }
 }

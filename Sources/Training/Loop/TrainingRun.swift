@@ -3,6 +3,7 @@ import Collectives
 import DataLoading
 import Foundation
 import Kernels
+import Tensors
 
 /// Where a run starts.
 public enum ResumePolicy: Sendable, Equatable {
@@ -141,7 +142,7 @@ final class TrainingRun<R: TrainingRecipe> {
           monitor: monitor, excludedSteps: rollbacks.excludedSteps,
           stopChecking: { [sequence] in sequence.stopChecking() }))
       let ending = try ConvolutionPrecision.$current.withValue(recipe.run.convolutions) {
-        try loop.run(stoppingAt: stop)
+        try Recomputation.$current.withValue(recipe.run.recomputation) { try loop.run(stoppingAt: stop) }
       }
       switch ending {
       case .mustRollBack(let step):

@@ -42,9 +42,11 @@ extension RunPlan {
       labels: [0], firstIndex: 0)
     let before = StoragePool.shared.statistics.liveBytes
     StoragePool.shared.resetPeak()
-    _ = try step.accumulateGradients(
-      input, step: recipe.loss.adversarial.startStep,
-      keep: recipe.model.keepCounts.max() ?? recipe.model.positionCount, scale: 1)
+    _ = try Recomputation.$current.withValue(recipe.run.recomputation) {
+      try step.accumulateGradients(
+        input, step: recipe.loss.adversarial.startStep,
+        keep: recipe.model.keepCounts.max() ?? recipe.model.positionCount, scale: 1)
+    }
     return StoragePool.shared.statistics.peakLiveBytes - before
   }
 }

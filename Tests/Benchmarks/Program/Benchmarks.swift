@@ -1,5 +1,6 @@
 import Foundation
 import Kernels
+import Tensors
 
 /// Our side of the benchmarks: `benchmarks NAME [--batch N] [--threads N] [--warmup N] [--repeat N] [--json] …`.
 ///
@@ -16,6 +17,16 @@ struct Benchmarks {
     var isJSON = false
     /// Further `--name value` pairs, for the benchmark itself.
     var values: [String: String] = [:]
+
+    /// What the backward pass computes again: `--recomputation none|elementwise|blocks` (none).
+    var recomputation: Recomputation {
+      get throws {
+        guard let name = values["recomputation"] else { return .none }
+        if let choice = Recomputation(rawValue: name) { return choice }
+        let names = Recomputation.allCases.map(\.rawValue).joined(separator: ", ")
+        throw UsageError("--recomputation: there is no '\(name)', only \(names)")
+      }
+    }
 
     /// A further integer option.
     func integer(_ name: String, default value: Int) throws -> Int {

@@ -35,9 +35,12 @@ func generatorStep(_ options: Benchmarks.Options) throws -> () throws -> Void {
   let codes = CodePairs(
     codes: (0..<batch * config.positionCount).map { _ in Int32.random(in: 0..<1 << 18, using: &random) }, preBits: 6)
   let classes = (0..<batch).map { _ in Int32.random(in: 0...1000, using: &random) }
+  let recomputation = try options.recomputation
   return {
     arena.startStep()
-    GeneratorLoss(model.plain(codes, classes: classes), codes).total.backward()
+    Recomputation.$current.withValue(recomputation) {
+      GeneratorLoss(model.plain(codes, classes: classes), codes).total.backward()
+    }
     arena.finishGradients()
     let gradients = UnsafeBufferPointer(arena.gradients)
     let clipping = GradientClipping.outcome(sumOfSquares: GradientClipping.sumOfSquares(gradients), limit: 1)

@@ -24,10 +24,12 @@ func tokenizerStep(_ options: Benchmarks.Options) throws -> () throws -> Void {
   var random = SplitMix64(seed: 1)
   let images = Tensor.uniform(
     in: -1...1, shape: [options.batch ?? 2, config.resolution, config.resolution, 3], using: &random)
+  let recomputation = try options.recomputation
   return {
     arena.startStep()
-    let terms = try objective(model(images, keep: keep), images: images, model: model)
-    terms.total.backward()
+    try Recomputation.$current.withValue(recomputation) {
+      try objective(model(images, keep: keep), images: images, model: model).total.backward()
+    }
     arena.finishGradients()
     adam.step(arena.values, gradients: UnsafeBufferPointer(arena.gradients), learningRate: 1e-4)
   }
