@@ -67,8 +67,9 @@ ALWAYS_INLINE void column_strips(
 /// Goes over the depth in parts: a part of B stays in L1, and partial sums that start from zero lose less to rounding
 /// than one long sum.
 ALWAYS_INLINE void product(
-  const int strips, const ptrdiff_t part, ptrdiff_t rows, ptrdiff_t depth, ptrdiff_t columns, const float *a,
-  ptrdiff_t a_row, ptrdiff_t a_step, const float *b, ptrdiff_t b_row, float *c, ptrdiff_t c_row, int accumulate) {
+  const int strips, ptrdiff_t rows, ptrdiff_t depth, ptrdiff_t columns, const float *a, ptrdiff_t a_row,
+  ptrdiff_t a_step, const float *b, ptrdiff_t b_row, float *c, ptrdiff_t c_row, int accumulate) {
+  enum { part = 128 };
   const ptrdiff_t width = strips * lane_count;
   for (ptrdiff_t k = 0; k < depth; k += part) {
     const ptrdiff_t count = depth - k < part ? depth - k : part;
@@ -85,9 +86,6 @@ ALWAYS_INLINE void product(
   }
 }
 
-/// Depths at which a part of A and two strips of B share L1.
-enum { part_v4 = 128, part_v3 = 96 };
-
 #if defined(__x86_64__)
 #define ON_LEVEL(name) __attribute__((target("arch=" name)))
 #else
@@ -97,13 +95,13 @@ enum { part_v4 = 128, part_v3 = 96 };
 ON_LEVEL("x86-64-v4") static void product_v4(
   ptrdiff_t rows, ptrdiff_t depth, ptrdiff_t columns, const float *a, ptrdiff_t a_row, ptrdiff_t a_step,
   const float *b, ptrdiff_t b_row, float *c, ptrdiff_t c_row, int accumulate) {
-  product(most_strips, part_v4, rows, depth, columns, a, a_row, a_step, b, b_row, c, c_row, accumulate);
+  product(most_strips, rows, depth, columns, a, a_row, a_step, b, b_row, c, c_row, accumulate);
 }
 
 ON_LEVEL("x86-64-v3") static void product_v3(
   ptrdiff_t rows, ptrdiff_t depth, ptrdiff_t columns, const float *a, ptrdiff_t a_row, ptrdiff_t a_step,
   const float *b, ptrdiff_t b_row, float *c, ptrdiff_t c_row, int accumulate) {
-  product(1, part_v3, rows, depth, columns, a, a_row, a_step, b, b_row, c, c_row, accumulate);
+  product(1, rows, depth, columns, a, a_row, a_step, b, b_row, c, c_row, accumulate);
 }
 
 void kernels_plane_product(
@@ -116,7 +114,7 @@ void kernels_plane_product(
   if (__builtin_cpu_supports("x86-64-v3"))
     return product_v3(rows, depth, columns, a, a_row, a_step, b, b_row, c, c_row, accumulate);
 #endif
-  product(1, part_v3, rows, depth, columns, a, a_row, a_step, b, b_row, c, c_row, accumulate);
+  product(1, rows, depth, columns, a, a_row, a_step, b, b_row, c, c_row, accumulate);
 }
 
 ptrdiff_t kernels_plane_product_strip(void) {
