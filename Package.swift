@@ -40,7 +40,7 @@ let package = Package(
     .target(name: "Collectives", swiftSettings: numericSwift),
     .target(name: "MPI", dependencies: ["CMPI", "Collectives"]),
     .target(name: "DataLoading", dependencies: ["CImageCodecs"], swiftSettings: numericSwift),
-    .target(name: "Checkpointing", dependencies: [crypto], swiftSettings: numericSwift),
+    .target(name: "Checkpointing", dependencies: ["CImageCodecs", crypto], swiftSettings: numericSwift),
     .target(
       name: "Evaluation", dependencies: ["Tokenizer", "DataLoading", "Layers", "Tensors", "Kernels"],
       swiftSettings: numericSwift),
