@@ -50,7 +50,8 @@ let package = Package(
         "Kernels", "Tensors", "Layers", "Tokenizer", "Generator", "Optimizers", "Collectives", "DataLoading",
         "Checkpointing", "Evaluation", crypto, yams,
       ]),
-    .executableTarget(name: "mergevq", dependencies: ["Training", "Generator", "MPI", "Collectives", argumentParser]),
+    .executableTarget(
+      name: "mergevq", dependencies: ["Training", "Evaluation", "Generator", "MPI", "Collectives", argumentParser]),
 
     // Tests: one folder per room; RankChecks are programs that the tests start under mpirun.
     .target(
