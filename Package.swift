@@ -40,7 +40,7 @@ let package = Package(
     .target(name: "Collectives", swiftSettings: numericSwift),
     .target(name: "MPI", dependencies: ["CMPI", "Collectives"]),
     .target(name: "DataLoading", dependencies: ["CImageCodecs"], swiftSettings: numericSwift),
-    .target(name: "Checkpointing", dependencies: [crypto], swiftSettings: numericSwift),
+    .target(name: "Checkpointing", dependencies: ["CImageCodecs", crypto], swiftSettings: numericSwift),
     .target(
       name: "Evaluation", dependencies: ["Tokenizer", "DataLoading", "Layers", "Tensors", "Kernels"],
       swiftSettings: numericSwift),
@@ -50,7 +50,8 @@ let package = Package(
         "Kernels", "Tensors", "Layers", "Tokenizer", "Generator", "Optimizers", "Collectives", "DataLoading",
         "Checkpointing", "Evaluation", crypto, yams,
       ]),
-    .executableTarget(name: "mergevq", dependencies: ["Training", "Generator", "MPI", "Collectives", argumentParser]),
+    .executableTarget(
+      name: "mergevq", dependencies: ["Training", "Evaluation", "Generator", "MPI", "Collectives", argumentParser]),
 
     // Tests: one folder per room; RankChecks are programs that the tests start under mpirun.
     .target(

@@ -38,6 +38,27 @@ final class ByteRegion: @unchecked Sendable {  // Immutable after init, so any t
     bytes = UnsafeRawBufferPointer(start: start, count: count)
   }
 
+  /// Memory of its own, filled once: pages are taken when they are written.
+  /// - Throws: `CheckpointError` if there is not so much memory, and what `fill` throws.
+  init(
+    byteCount: Int, path: String, fill: (UnsafeMutableRawBufferPointer) throws(CheckpointError) -> Void
+  ) throws(CheckpointError) {
+    self.path = path
+    guard byteCount > 0 else {
+      isMapped = false
+      bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+      try fill(UnsafeMutableRawBufferPointer(start: nil, count: 0))
+      return
+    }
+    guard let start = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+      start != MAP_FAILED
+    else { throw CheckpointError(path: path, .system(operation: "mmap of \(byteCount) bytes", code: errno)) }
+    isMapped = true
+    bytes = UnsafeRawBufferPointer(start: start, count: byteCount)
+    // From here on `deinit` gives the memory back, also where this throws.
+    try fill(UnsafeMutableRawBufferPointer(start: start, count: byteCount))
+  }
+
   /// Copies `content`; `path` names it in messages.
   init(copying content: some Collection<UInt8>, path: String) {
     let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: content.count, alignment: 16)

@@ -1,38 +1,42 @@
 import Foundation
 
-/// Writes an `.npz` file with one array of bytes, piece by piece: what evaluation suites read samples from.
+/// Writes an `.npz` file, array by array and piece by piece: what evaluation suites read.
 ///
 /// The file appears under its name only when it is complete. A writer that is dropped before `finish` removes its file.
 ///
 /// Formats: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html in a stored zip archive (always with
 /// zip64 fields, so that length does not matter).
 public final class NumPyArchiveWriter {
+  private struct Entry {
+    let name: [UInt8]
+    let offset: Int
+    let byteCount: Int
+    var writtenByteCount = 0
+    var checksum: UInt32 = 0
+  }
+
   private let path: String
   private let partialPath: String
-  private let entry: [UInt8]
+  private let comment: [UInt8]
   private var descriptor: Int32
-  private let contentByteCount: Int
-  private var writtenByteCount = 0
-  private var checksum: UInt32 = 0
-  /// Where the checksum stands in the local header.
-  private static let checksumOffset = 14
-  private var headerByteCount: Int { 30 + entry.count + 20 }
+  private var entries: [Entry] = []
+  private var fileByteCount = 0
+
+  /// Bytes of the longest comment.
+  public static let longestComment = Int(UInt16.max)
 
   /// Creates the file.
-  /// - Parameters:
-  ///   - name: The array's name, such as `arr_0`.
-  ///   - shape: The array's dimensions; elements are unsigned bytes, row-major.
+  /// - Parameter comment: Stands at the end of the file, where readers of arrays do not look.
   /// - Throws: `CheckpointError` if the file cannot be written.
-  public init(path: String, name: String = "arr_0", shape: [Int]) throws(CheckpointError) {
+  public init(path: String, comment: String = "") throws(CheckpointError) {
     self.path = path
+    self.comment = Array(comment.utf8)
+    guard self.comment.count <= Self.longestComment else {
+      fatalError("NumPyArchiveWriter: a comment of \(self.comment.count) bytes")
+    }
     partialPath = path + CheckpointFolder.partialSuffix
-    entry = Array((name + ".npy").utf8)
-    let arrayHeader = Self.arrayHeader(shape: shape)
-    contentByteCount = arrayHeader.count + shape.reduce(1, *)
     descriptor = open(partialPath, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else { throw FileSystem.failure("open", partialPath) }
-    try write(localHeader(checksum: 0))
-    try append(arrayHeader)
   }
 
   deinit {
@@ -41,30 +45,63 @@ public final class NumPyArchiveWriter {
     unlink(partialPath)
   }
 
-  /// Appends elements.
+  /// Begins an array; the one before is complete.
+  /// - Parameters:
+  ///   - name: The array's name, such as `arr_0`.
+  ///   - shape: Its dimensions; elements are row-major.
+  /// - Throws: `CheckpointError` if the disk is full or failing.
+  public func begin(
+    _ name: String, elementType: ElementType = .uint8, shape: [Int]
+  ) throws(CheckpointError) {
+    try completeEntry()
+    let header = NumPyHeader.bytes(elementType: elementType, shape: shape)
+    let entry = Entry(
+      name: Array((name + ".npy").utf8), offset: fileByteCount,
+      byteCount: header.count + shape.reduce(elementType.byteCount, *))
+    entries.append(entry)
+    try write(localHeader(entry))
+    try append(header)
+  }
+
+  /// Appends elements to the array that was begun last, as bytes.
   /// - Throws: `CheckpointError` if the disk is full or failing.
   public func append(_ bytes: [UInt8]) throws(CheckpointError) {
-    checksum = bytes.withUnsafeBytes { crc32($0, continuing: checksum) }
-    writtenByteCount += bytes.count
+    let last = entries.count - 1
+    entries[last].checksum = bytes.withUnsafeBytes { crc32($0, continuing: entries[last].checksum) }
+    entries[last].writtenByteCount += bytes.count
     try write(bytes)
+  }
+
+  /// Appends numbers to the array that was begun last, whose elements they are.
+  /// - Throws: `CheckpointError` if the disk is full or failing.
+  public func append<Element: BitwiseCopyable>(numbers: [Element]) throws(CheckpointError) {
+    // Every machine that this runs on is little-endian, as the format.
+    try append(numbers.withUnsafeBytes { Array($0) })
   }
 
   /// Completes the file and gives it its name.
   /// - Throws: `CheckpointError` if the disk is full or failing.
-  /// - Precondition: As many elements were appended as the shape says.
+  /// - Precondition: Every array has as many elements as its shape says.
   public func finish() throws(CheckpointError) {
-    guard writtenByteCount == contentByteCount else {
-      fatalError("NumPyArchiveWriter: \(writtenByteCount) of \(contentByteCount) bytes were written")
-    }
+    try completeEntry()
     try write(directory())
-    let header = localHeader(checksum: checksum)
-    guard pwrite(descriptor, header, header.count, 0) == header.count, fsync(descriptor) == 0 else {
-      throw FileSystem.failure("write", partialPath)
-    }
+    guard fsync(descriptor) == 0 else { throw FileSystem.failure("fsync", partialPath) }
     let closed = close(descriptor)
     descriptor = -1
     guard closed == 0 else { throw FileSystem.failure("close", partialPath) }
     try FileSystem.rename(partialPath, to: path)
+  }
+
+  /// Puts the checksum of the last array into its header.
+  private func completeEntry() throws(CheckpointError) {
+    guard let entry = entries.last else { return }
+    guard entry.writtenByteCount == entry.byteCount else {
+      fatalError("NumPyArchiveWriter: \(entry.writtenByteCount) of \(entry.byteCount) bytes were written")
+    }
+    let header = localHeader(entry)
+    guard pwrite(descriptor, header, header.count, off_t(entry.offset)) == header.count else {
+      throw FileSystem.failure("write", partialPath)
+    }
   }
 
   private func write(_ bytes: [UInt8]) throws(CheckpointError) {
@@ -74,53 +111,49 @@ public final class NumPyArchiveWriter {
       guard count >= 0 || errno == EINTR else { throw FileSystem.failure("write", partialPath) }
       rest = rest.dropFirst(max(0, count))
     }
-  }
-
-  /// Magic, version 1.0 and a Python dictionary, padded to a multiple of 64 bytes.
-  private static func arrayHeader(shape: [Int]) -> [UInt8] {
-    let dimensions = shape.map(String.init).joined(separator: ", ") + (shape.count == 1 ? "," : "")
-    var text = "{'descr': '|u1', 'fortran_order': False, 'shape': (\(dimensions)), }"
-    text += String(repeating: " ", count: 63 - (10 + text.utf8.count) % 64) + "\n"
-    return [0x93] + Array("NUMPY".utf8) + [1, 0] + littleEndian(UInt16(text.utf8.count)) + Array(text.utf8)
+    fileByteCount += bytes.count
   }
 
   /// The fields that the local header and the directory share: versions, no flags, stored, a date of 1980.
-  private func commonFields(checksum: UInt32) -> [UInt8] {
+  private func commonFields(_ entry: Entry) -> [UInt8] {
     littleEndian(UInt16(45)) + littleEndian(UInt16(0)) + littleEndian(UInt16(0)) + littleEndian(UInt16(0))
-      + littleEndian(UInt16(0x21)) + littleEndian(checksum) + littleEndian(UInt32.max) + littleEndian(UInt32.max)
-      + littleEndian(UInt16(entry.count))
+      + littleEndian(UInt16(0x21)) + littleEndian(entry.checksum) + littleEndian(UInt32.max)
+      + littleEndian(UInt32.max) + littleEndian(UInt16(entry.name.count))
   }
 
-  private func localHeader(checksum: UInt32) -> [UInt8] {
-    littleEndian(UInt32(0x0403_4B50)) + commonFields(checksum: checksum) + littleEndian(UInt16(20)) + entry
-      + lengths(count: 2)
+  private func localHeader(_ entry: Entry) -> [UInt8] {
+    littleEndian(UInt32(0x0403_4B50)) + commonFields(entry) + littleEndian(UInt16(20)) + entry.name
+      + wideField([entry.byteCount, entry.byteCount])
   }
 
-  /// The zip64 field with the content's length, twice.
-  private func lengths(count: Int) -> [UInt8] {
-    littleEndian(UInt16(1)) + littleEndian(UInt16(8 * count))
-      + (0..<count).flatMap { _ in littleEndian(UInt64(contentByteCount)) }
+  /// The zip64 field.
+  private func wideField(_ values: [Int]) -> [UInt8] {
+    littleEndian(UInt16(1)) + littleEndian(UInt16(8 * values.count)) + values.flatMap { littleEndian(UInt64($0)) }
   }
 
   private func directory() -> [UInt8] {
-    let start = headerByteCount + contentByteCount
-    let record =
-      littleEndian(UInt32(0x0201_4B50)) + littleEndian(UInt16(45)) + commonFields(checksum: checksum)
-      + littleEndian(UInt16(20)) + [UInt8](repeating: 0, count: 14) + entry + lengths(count: 2)
-    let end =
-      littleEndian(UInt32(0x0606_4B50)) + littleEndian(UInt64(44)) + littleEndian(UInt16(45))
-      + littleEndian(UInt16(45)) + littleEndian(UInt32(0)) + littleEndian(UInt32(0)) + littleEndian(UInt64(1))
-      + littleEndian(UInt64(1)) + littleEndian(UInt64(record.count)) + littleEndian(UInt64(start))
-    let locator =
-      littleEndian(UInt32(0x0706_4B50)) + littleEndian(UInt32(0)) + littleEndian(UInt64(start + record.count))
-      + littleEndian(UInt32(1))
-    let last =
-      littleEndian(UInt32(0x0605_4B50)) + littleEndian(UInt32(0)) + littleEndian(UInt16(1)) + littleEndian(UInt16(1))
-      + littleEndian(UInt32.max) + littleEndian(UInt32.max) + littleEndian(UInt16(0))
-    return record + end + locator + last
+    let start = fileByteCount
+    var records: [UInt8] = []
+    for entry in entries {
+      records += littleEndian(UInt32(0x0201_4B50)) + littleEndian(UInt16(45))
+      records += commonFields(entry) + littleEndian(UInt16(28))
+      records += [UInt8](repeating: 0, count: 10) + littleEndian(UInt32.max) + entry.name
+      records += wideField([entry.byteCount, entry.byteCount, entry.offset])
+    }
+    let count = littleEndian(UInt64(entries.count))
+    var end = littleEndian(UInt32(0x0606_4B50)) + littleEndian(UInt64(44)) + littleEndian(UInt16(45))
+    end += littleEndian(UInt16(45)) + littleEndian(UInt32(0)) + littleEndian(UInt32(0)) + count + count
+    end += littleEndian(UInt64(records.count)) + littleEndian(UInt64(start))
+    // The locator of that record, and the one that every reader looks for first.
+    end += littleEndian(UInt32(0x0706_4B50)) + littleEndian(UInt32(0)) + littleEndian(UInt64(start + records.count))
+    end += littleEndian(UInt32(1))
+    let shortCount = littleEndian(UInt16(entries.count))
+    end += littleEndian(UInt32(0x0605_4B50)) + littleEndian(UInt32(0)) + shortCount + shortCount
+    end += littleEndian(UInt32.max) + littleEndian(UInt32.max) + littleEndian(UInt16(comment.count)) + comment
+    return records + end
   }
 }
 
-private func littleEndian(_ value: some FixedWidthInteger) -> [UInt8] {
+func littleEndian(_ value: some FixedWidthInteger) -> [UInt8] {
   withUnsafeBytes(of: value.littleEndian) { Array($0) }
 }

@@ -1,62 +1,140 @@
+import CImageCodecs
 import Foundation
 
-/// The directory of a zip archive of stored (uncompressed) files, as PyTorch writes them; zip64 included.
+/// The directory of a zip archive, zip64 included: of stored files, as PyTorch writes them, and where asked for of
+/// deflated ones.
 ///
-/// Nothing is unpacked: an entry is a range of the archive's bytes. Entries that overlap are refused, so the work of
-/// checking them is bounded by the size of the file.
-struct ZipArchive {
+/// Nothing is unpacked before it is asked for: an entry is a range of the archive's bytes. Entries that overlap are
+/// refused, so the work of checking them is bounded by the size of the file.
+struct ZipArchive: Sendable {
+  /// One file of the archive.
+  struct Entry: Sendable {
+    let name: String
+    /// Its content as it is stored.
+    let range: Range<Int>
+    /// Length of the content.
+    let byteCount: Int
+    let isDeflated: Bool
+    fileprivate let checksum: UInt32
+  }
+
   private static let format = "zip"
   private let region: ByteRegion
-  private let entries: [String: Range<Int>]
+  private let entries: [String: Entry]
+  /// The text at the end of the file.
+  let comment: String
 
   /// The names of all entries, sorted.
   var names: [String] { entries.keys.sorted() }
 
-  /// Reads the directory and checks every entry's place and CRC-32.
-  init(_ region: ByteRegion) throws(CheckpointError) {
+  /// Reads the directory and checks every entry's place, and the CRC-32 of those that are stored as they are.
+  init(_ region: ByteRegion, allowsDeflated: Bool = false) throws(CheckpointError) {
     self.region = region
     let bytes = region.bytes
-    let reader = Reader(bytes: bytes, path: region.path)
-    let directory = try reader.directoryRange()
+    let reader = Reader(bytes: bytes, path: region.path, allowsDeflated: allowsDeflated)
+    let end = try reader.endRecord()
+    let directory = try reader.directoryRange(endRecord: end)
+    comment = String(decoding: bytes[(end + Reader.endRecordByteCount)...], as: UTF8.self)
     var position = directory.lowerBound
-    var found: [(name: String, range: Range<Int>, headerOffset: Int, checksum: UInt32)] = []
+    var found: [(entry: Entry, headerOffset: Int)] = []
     while position < directory.upperBound {
-      let entry = try reader.entry(at: &position, limit: directory.upperBound)
-      found.append((entry.name, try reader.dataRange(of: entry), entry.headerOffset, entry.checksum))
+      let record = try reader.record(at: &position, limit: directory.upperBound)
+      found.append((try reader.entry(of: record), record.headerOffset))
     }
     found.sort { $0.headerOffset < $1.headerOffset }
-    var end = 0
-    var entries: [String: Range<Int>] = [:]
-    for (name, range, headerOffset, checksum) in found {
-      guard headerOffset >= end, range.upperBound <= directory.lowerBound else {
-        throw reader.malformed("entry '\(name)' overlaps another one")
+    var last = 0
+    var entries: [String: Entry] = [:]
+    for (entry, headerOffset) in found {
+      guard headerOffset >= last, entry.range.upperBound <= directory.lowerBound else {
+        throw reader.malformed("entry '\(entry.name)' overlaps another one")
       }
-      end = range.upperBound
-      guard entries.updateValue(range, forKey: name) == nil else {
-        throw reader.malformed("two entries named '\(name)'")
+      last = entry.range.upperBound
+      guard entries.updateValue(entry, forKey: entry.name) == nil else {
+        throw reader.malformed("two entries named '\(entry.name)'")
       }
       // Some writers leave the checksum out, and then it is zero.
-      guard checksum == 0 || crc32(bytes.region(range)) == checksum else {
-        throw reader.malformed("the content of entry '\(name)' does not match its CRC-32")
+      guard entry.isDeflated || entry.checksum == 0 || crc32(bytes.region(entry.range)) == entry.checksum else {
+        throw reader.malformed("the content of entry '\(entry.name)' does not match its CRC-32")
       }
     }
     self.entries = entries
   }
 
   /// The byte range of an entry's content in the archive.
-  func range(of name: String) -> Range<Int>? { entries[name] }
+  /// - Precondition: Entries are not deflated: the archive was opened without allowing it.
+  func range(of name: String) -> Range<Int>? { entries[name]?.range }
+
+  /// The length of an entry's content, unpacked.
+  func byteCount(of name: String) -> Int? { entries[name]?.byteCount }
+
+  /// The first bytes of an entry's content, at most `limit`.
+  func prefix(of name: String, limit: Int) throws(CheckpointError) -> [UInt8] {
+    guard let entry = entries[name] else { return [] }
+    guard entry.isDeflated else { return Array(region.bytes[entry.range].prefix(limit)) }
+    let output = UnsafeMutableRawBufferPointer.allocate(byteCount: min(limit, entry.byteCount), alignment: 1)
+    defer { output.deallocate() }
+    output.initializeMemory(as: UInt8.self, repeating: 0)
+    _ = try inflate(entry, into: output)
+    return Array(output)
+  }
+
+  /// An entry's content: the archive's own bytes, or unpacked ones.
+  /// - Throws: `CheckpointError` for damaged data, or where there is not enough memory to unpack it.
+  func content(of name: String) throws(CheckpointError) -> (region: ByteRegion, range: Range<Int>)? {
+    guard let entry = entries[name] else { return nil }
+    guard entry.isDeflated else { return (region, entry.range) }
+    let unpacked = try ByteRegion(byteCount: entry.byteCount, path: region.path) {
+      (output) throws(CheckpointError) in
+      let isComplete = try inflate(entry, into: output)
+      let checksum = crc32(UnsafeRawBufferPointer(output))
+      guard isComplete, entry.checksum == 0 || checksum == entry.checksum else {
+        throw malformed("the content of entry '\(name)' does not match its length and CRC-32")
+      }
+    }
+    return (unpacked, 0..<entry.byteCount)
+  }
+
+  /// Unpacks an entry's content, or as much of it as fits.
+  /// - Returns: Whether it is exactly as long as `output`.
+  private func inflate(_ entry: Entry, into output: UnsafeMutableRawBufferPointer) throws(CheckpointError) -> Bool {
+    var (consumed, produced) = (0, 0)
+    var reason: UnsafePointer<CChar>?
+    // A pointer to nothing is none; the decoder wants one.
+    var nothing: UInt8 = 0
+    let status = withUnsafeMutablePointer(to: &nothing) { nothing in
+      codec_inflate(
+        region.bytes.region(entry.range).baseAddress?.assumingMemoryBound(to: UInt8.self), entry.range.count,
+        output.baseAddress?.assumingMemoryBound(to: UInt8.self) ?? nothing, output.count, &consumed, &produced, &reason)
+    }
+    guard status != INFLATE_DAMAGED else {
+      throw malformed("entry '\(entry.name)' is damaged: \(reason.map { String(cString: $0) } ?? "unknown")")
+    }
+    return status == INFLATE_COMPLETE && produced == output.count
+  }
+
+  private func malformed(_ detail: String) -> CheckpointError {
+    CheckpointError(path: region.path, .malformed(format: Self.format, detail: detail))
+  }
 
   /// Reads the records of the format, never outside the buffer.
   private struct Reader {
     let bytes: UnsafeRawBufferPointer
     let path: String
+    let allowsDeflated: Bool
 
-    struct Entry {
+    /// What the directory says of an entry.
+    struct Record {
       let name: String
       let headerOffset: Int
       let byteCount: Int
+      let storedByteCount: Int
+      let isDeflated: Bool
       let checksum: UInt32
     }
+
+    static let endRecordByteCount = 22
+    /// No deflated data unpacks to more than this multiple of its length.
+    private static let largestRatio = 1032
 
     func malformed(_ detail: String) -> CheckpointError {
       CheckpointError(path: path, .malformed(format: ZipArchive.format, detail: detail))
@@ -73,17 +151,21 @@ struct ZipArchive {
       return bytes.littleEndian(at: offset, as: type)
     }
 
-    /// Where the central directory lies.
-    func directoryRange() throws(CheckpointError) -> Range<Int> {
-      let recordCount = 22
-      guard bytes.count >= recordCount else { throw malformed("\(bytes.count) bytes are too short") }
+    /// Where the record at the end of the file begins.
+    func endRecord() throws(CheckpointError) -> Int {
+      guard bytes.count >= Self.endRecordByteCount else { throw malformed("\(bytes.count) bytes are too short") }
       // The record is the last thing in the file but for a comment of at most 64 KiB.
-      var end = bytes.count - recordCount
+      var end = bytes.count - Self.endRecordByteCount
       let first = max(0, end - 0xFFFF)
       while try value(end, UInt32.self) != 0x0605_4B50 {
         guard end > first else { throw malformed("no end-of-directory record; the file is cut short") }
         end -= 1
       }
+      return end
+    }
+
+    /// Where the central directory lies.
+    func directoryRange(endRecord end: Int) throws(CheckpointError) -> Range<Int> {
       var count = UInt64(try value(end + 12, UInt32.self))
       var start = UInt64(try value(end + 16, UInt32.self))
       var limit = end
@@ -104,7 +186,7 @@ struct ZipArchive {
     }
 
     /// The directory entry at `position`, which moves on to the next.
-    func entry(at position: inout Int, limit: Int) throws(CheckpointError) -> Entry {
+    func record(at position: inout Int, limit: Int) throws(CheckpointError) -> Record {
       guard position <= limit - 46, try value(position, UInt32.self) == 0x0201_4B50 else {
         throw malformed("the directory is damaged at byte \(position)")
       }
@@ -117,19 +199,26 @@ struct ZipArchive {
         throw malformed("an entry's name is not UTF-8")
       }
       guard try value(position + 8, UInt16.self) & 1 == 0 else { throw unsupported("the encrypted entry '\(name)'") }
-      guard try value(position + 10, UInt16.self) == 0 else { throw unsupported("the compressed entry '\(name)'") }
+      let method = try value(position + 10, UInt16.self)
+      let isDeflated = method == 8 && allowsDeflated
+      guard method == 0 || isDeflated else { throw unsupported("the compressed entry '\(name)'") }
       var fields = [
         UInt64(try value(position + 24, UInt32.self)), UInt64(try value(position + 20, UInt32.self)),
         UInt64(try value(position + 42, UInt32.self)),
       ]
       try widen(&fields, extra: nameEnd..<extraEnd)
-      guard fields[0] == fields[1] else { throw malformed("entry '\(name)' has two lengths") }
-      guard let byteCount = Int(exactly: fields[0]), let headerOffset = Int(exactly: fields[2]) else {
-        throw malformed("entry '\(name)' lies outside the file")
+      guard isDeflated || fields[0] == fields[1] else { throw malformed("entry '\(name)' has two lengths") }
+      guard let byteCount = Int(exactly: fields[0]), let storedByteCount = Int(exactly: fields[1]),
+        let headerOffset = Int(exactly: fields[2])
+      else { throw malformed("entry '\(name)' lies outside the file") }
+      guard byteCount / Self.largestRatio <= storedByteCount else {
+        throw malformed("entry '\(name)' cannot unpack to \(byteCount) bytes")
       }
       let checksum = try value(position + 16, UInt32.self)
       position = entryEnd
-      return Entry(name: name, headerOffset: headerOffset, byteCount: byteCount, checksum: checksum)
+      return Record(
+        name: name, headerOffset: headerOffset, byteCount: byteCount, storedByteCount: storedByteCount,
+        isDeflated: isDeflated, checksum: checksum)
     }
 
     /// Replaces the fields that are too large for 32 bits (all ones) by those of the zip64 extra field, in order:
@@ -152,17 +241,19 @@ struct ZipArchive {
       }
     }
 
-    /// Where the content of an entry lies, behind its local header.
-    func dataRange(of entry: Entry) throws(CheckpointError) -> Range<Int> {
-      let header = entry.headerOffset
+    /// The entry, whose content lies behind its local header.
+    func entry(of record: Record) throws(CheckpointError) -> Entry {
+      let header = record.headerOffset
       guard header <= bytes.count - 30, try value(header, UInt32.self) == 0x0403_4B50 else {
-        throw malformed("entry '\(entry.name)' has no header at byte \(header)")
+        throw malformed("entry '\(record.name)' has no header at byte \(header)")
       }
       let start = header + 30 + Int(try value(header + 26, UInt16.self)) + Int(try value(header + 28, UInt16.self))
-      guard start <= bytes.count, entry.byteCount <= bytes.count - start else {
-        throw malformed("entry '\(entry.name)' runs past the end; the file is cut short")
+      guard start <= bytes.count, record.storedByteCount <= bytes.count - start else {
+        throw malformed("entry '\(record.name)' runs past the end; the file is cut short")
       }
-      return start..<start + entry.byteCount
+      return Entry(
+        name: record.name, range: start..<start + record.storedByteCount, byteCount: record.byteCount,
+        isDeflated: record.isDeflated, checksum: record.checksum)
     }
   }
 }

@@ -64,6 +64,33 @@ public struct Encoder: Module {
     return keeps.map { output(merged(features, keep: $0, depth: nil)) }
   }
 
+  /// What stands for whole images, before any head.
+  public struct Summary {
+    /// The class token behind the representation blocks, shape `[B, D]`.
+    public var classToken: Tensor
+    /// The mean over positions of the token that each belongs to, shape `[B, D]`.
+    public var tokenMean: Tensor
+  }
+
+  /// What a probe looks at.
+  /// - Parameter images: Shape `[B, H, W, 3]`, values in `[-1, 1]`.
+  public func summary(_ images: Tensor, keep: Int) -> Summary {
+    let state = merged(stem(images), keep: keep, depth: nil)
+    let (batch, length, width) = (state.tokens.shape[0], state.tokens.shape[1], state.tokens.shape[2])
+    let mean = Tensor(repeating: 0, shape: [batch, width])
+    for sample in 0..<batch {
+      // Token 0 is the class token.
+      let positions = state.sizes[sample * length + 1..<(sample + 1) * length].reduce(0, +)
+      for token in sample * length + 1..<(sample + 1) * length {
+        let weight = state.sizes[token] / positions
+        for channel in 0..<width {
+          mean.pointer[sample * width + channel] += weight * state.tokens.pointer[token * width + channel]
+        }
+      }
+    }
+    return Summary(classToken: representedToken(of: state), tokenMean: mean)
+  }
+
   private func output(_ state: MergedTokens) -> Output {
     let (batch, length, width) = (state.tokens.shape[0], state.tokens.shape[1], state.tokens.shape[2])
     let tokens = state.tokens.tokens(1..<length)
@@ -86,14 +113,19 @@ public struct Encoder: Module {
   /// - Precondition: The configuration has a head.
   public func representation(_ images: Tensor, keep: Int, depth: StochasticDepth? = nil) -> Tensor {
     require(head != nil, "representation: this tokenizer has no head")
-    var state = merged(stem(images), keep: keep, depth: depth)
+    let token = representedToken(of: merged(stem(images), keep: keep, depth: depth))
+    return head?(token) ?? token
+  }
+
+  /// The class token behind the representation blocks, shape `[B, D]`.
+  private func representedToken(of merged: MergedTokens) -> Tensor {
+    var state = merged
     // These blocks are plain ones: every token weighs the same in their attention.
     state.sizes = Array(repeating: 1, count: state.sizes.count)
     for (index, block) in representationBlocks.enumerated() {
       state = block(state, merging: 0, block: blocks.count + index, depth: nil)
     }
-    let token = state.tokens.tokens(0..<1).reshaped([images.shape[0], config.encoderWidth])
-    return head?(token) ?? token
+    return state.tokens.tokens(0..<1).reshaped([state.tokens.shape[0], config.encoderWidth])
   }
 
   private func merged(_ features: Tensor, keep: Int, depth: StochasticDepth?) -> MergedTokens {

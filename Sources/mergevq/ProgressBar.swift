@@ -43,3 +43,19 @@ struct ProgressBar {
     return "  \(coarseText(elapsed * ((1 - share) / share))) left"
   }
 }
+
+/// Work in phases, each with a bar of its own.
+struct PhasedProgressBar {
+  private(set) var bar = ProgressBar()
+  private var phase: String?
+
+  /// The bytes that show the progress of a phase.
+  mutating func report(_ name: String, done: Int, of count: Int) -> String {
+    var text = ""
+    if name != phase {
+      text = bar.finish()
+      (bar, phase) = (ProgressBar(), name)
+    }
+    return text + bar.report(share: Double(done) / Double(max(count, 1)), name)
+  }
+}

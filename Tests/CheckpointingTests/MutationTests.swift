@@ -119,6 +119,16 @@ struct MutationTests {
     }
   }
 
+  @Test(.timeLimit(.minutes(2)))
+  func damagedNumPyArchivesAreReadOrRefused() async {
+    await #expect(processExitsWith: .success) {
+      let originals = try ["stored", "deflated"].map {
+        [UInt8](try Data(contentsOf: URL(filePath: NumPyArchiveTests.fixture($0))))
+      }
+      try Self.run(20_000, on: originals) { (bytes) throws(CheckpointError) in try NumPyArchive(bytes: bytes) }
+    }
+  }
+
   static func pickle(_ body: (inout PickleText) -> Void) -> [UInt8] {
     var pickle = PickleText()
     pickle.raw("}(")

@@ -11,10 +11,7 @@ struct EvaluationParityTests {
     let file = try fixture.open()
     var random = SplitMix64(seed: 0)
     let network = InceptionNetwork(using: &random)
-    let rule = WeightsByRule(salt: file.metadata["salt"] ?? "")
-    for (name, parameter) in network.parameters {
-      parameter.setPublished(rule.weights(name, shape: parameter.publishedShape))
-    }
+    network.setWeights(by: WeightsByRule(salt: file.metadata["salt"] ?? ""))
     let output = network(try channelsLast(file.floats("input.image01"), shape: file.shape(of: "input.image01")))
     for (name, found) in [
       ("maxpool2_mean", pixelMeans(output.secondPool)), ("mixed6e_mean", pixelMeans(output.penultimateStage)),
@@ -44,7 +41,7 @@ struct EvaluationParityTests {
 
     let shape = try file.shape(of: "input.is_logits")
     let logits = try file.doubles("input.is_logits")
-    var score = InceptionScore(imageCount: shape[0], classCount: shape[1], partCount: 2)
+    var score = InceptionScore(imageCount: shape[0], classCount: shape[1], parts: .count(2))
     for image in (0..<shape[0]).reversed() {
       score.add(logits: logits[image * shape[1]..<(image + 1) * shape[1]], at: image)
     }

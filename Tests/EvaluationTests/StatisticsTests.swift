@@ -119,8 +119,8 @@ struct StatisticsTests {
   }
 
   @Test func theInceptionScoreIsOneForUniformAndTheNumberOfClassesForSureGuesses() {
-    var uniform = InceptionScore(imageCount: 12, classCount: 4, partCount: 1)
-    var sure = InceptionScore(imageCount: 12, classCount: 4, partCount: 1)
+    var uniform = InceptionScore(imageCount: 12, classCount: 4, parts: .count(1))
+    var sure = InceptionScore(imageCount: 12, classCount: 4, parts: .count(1))
     for image in 0..<12 {
       uniform.add(logits: [1, 1, 1, 1], at: image)
       sure.add(logits: (0..<4).map { $0 == image % 4 ? 1000 : 0 }, at: image)

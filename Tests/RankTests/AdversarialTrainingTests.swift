@@ -1,5 +1,6 @@
 import Checkpointing
 import Foundation
+import Layers
 import TestSupport
 import Testing
 

@@ -73,8 +73,18 @@ struct EvaluationCommandTests {
         reports.append(try Data(contentsOf: URL(filePath: output)))
       }
       #expect(reports[0] == reports[1])
+      // The stand-in is the same weights without a file, and says so.
+      let standIn = try evaluate(
+        folder,
+        ["--inception", "stand-in", "--lpips", "stand-in", "--output", folder + "/standIn.json", "--precision-recall"],
+        rankCount: 2)
+      #expect(standIn.status == 0 && standIn.occurrences(of: "STAND-IN: ") == 2, "\(standIn)")
+      let other = try #require(
+        try JSONSerialization.jsonObject(with: Data(contentsOf: URL(filePath: folder + "/standIn.json")))
+          as? [String: Any])
       let report = try #require(try JSONSerialization.jsonObject(with: reports[0]) as? [String: Any])
       let rows = try #require(report["rows"] as? [[String: Any]])
+      #expect(rows as NSArray == other["rows"] as? NSArray)
       let row = try #require(rows.first)
       #expect(rows.count == 1)
       #expect(row["codesCounted"] as? Int == 20 * 49)
@@ -88,7 +98,12 @@ struct EvaluationCommandTests {
       }
       let provenance = try #require(report["provenance"] as? [String: Any])
       #expect(provenance["protocol"] as? String == "pytorch-fid")
-      #expect((provenance["networks"] as? [[String: Any]])?.first?["isPublished"] as? Bool == false)
+      let networks = try #require(provenance["networks"] as? [[String: Any]])
+      #expect(networks.first?["isPublished"] as? Bool == false && networks.first?["isStandIn"] as? Bool == false)
+      let others = (other["provenance"] as? [String: Any])?["networks"] as? [[String: Any]]
+      #expect(others?.map { $0["isStandIn"] as? Bool } == [true, true])
+      #expect(others?.map { $0["weights"] as? String } == networks.map { $0["weights"] as? String })
+      #expect((provenance["pixels"] as? String)?.count == 64 && provenance["imageCount"] as? Int == 20)
       #expect(((provenance["tokenizer"] as? [String: Any])?["sha256"] as? String)?.count == 64)
     }
   }
@@ -133,6 +148,49 @@ struct EvaluationCommandTests {
         #expect(!FileManager.default.fileExists(atPath: folder + "/new.json"))
       }
       try expectRefusalOfNotFiniteWeights(folder)
+    }
+  }
+
+  @Test func aProbeIsTheSameOnAnyNumberOfRanksAndKnowsClassesFromDrawings() throws {
+    try withRun { folder in
+      var reports: [Data] = []
+      for ranks in [1, 3] {
+        let output = folder + "/probe\(ranks).json"
+        let outcome = try MPIRun.run(
+          "mergevq",
+          ["tokenizer", "probe", "--checkpoint", folder + "/run", "--train", "drawn:400,resolution=16,seed=5"]
+            + ["--validation", "drawn:150,resolution=16,seed=6", "--output", output, "--optimizer", "sgd"]
+            + ["--epochs", "9", "--batch", "64", "--compare-random"], rankCount: ranks, timeout: .seconds(100))
+        #expect(outcome.status == 0, "\(outcome)")
+        for text in ["token-mean of 32 values at 49 tokens, 12 classes, 400 images to train on", "training gained"] {
+          #expect(outcome.occurrences(of: text) == 1, "\(text): \(outcome)")
+        }
+        reports.append(try Data(contentsOf: URL(filePath: output)))
+      }
+      #expect(reports[0] == reports[1])
+      let report = try #require(try JSONSerialization.jsonObject(with: reports[0]) as? [String: Any])
+      let rows = try #require(report["rows"] as? [[String: Any]])
+      #expect(rows.map { $0["weights"] as? String } == ["trained", "random"])
+      // Twelve classes by chance are 8 %.
+      for row in rows {
+        for kind in ["linear", "neighbours"] {
+          let accuracy = try #require(row[kind] as? [String: Double])
+          #expect(try #require(accuracy["top1"]) > 0.16, "\(kind): \(accuracy)")
+          #expect(try #require(accuracy["top5"]) >= #require(accuracy["top1"]))
+        }
+      }
+      for (arguments, message) in [
+        (["--train", folder, "--validation", "drawn:9"], "no images found"),
+        (["--train", "drawn:99", "--validation", "drawn:9", "--keep", "3"], "cannot merge them into 3 tokens"),
+        (["--train", "drawn:99", "--validation", "drawn:9", "--epochs", "0"], "--epochs 0: is out of range"),
+      ] {
+        let refused = try MPIRun.run(
+          "mergevq",
+          ["tokenizer", "probe", "--checkpoint", folder + "/run", "--output", folder + "/new.json"] + arguments,
+          rankCount: 2)
+        #expect(refused.status == (message == "no images found" ? 65 : 64), "\(refused)")
+        #expect(refused.occurrences(of: message) == 1, "\(refused)")
+      }
     }
   }
 }

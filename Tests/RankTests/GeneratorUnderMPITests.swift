@@ -160,6 +160,13 @@ extension RankTests {
       let one = try Data(contentsOf: URL(filePath: playground.path("\(order)-one.npz")))
       #expect(one.count > 9 * 16 * 16 * 3)
       #expect(try Data(contentsOf: URL(filePath: playground.path("\(order)-three.npz"))) == one)
+      // The file says where its images come from.
+      let archive = try NumPyArchive(path: playground.path("\(order)-one.npz"))
+      let comment = Data(try #require(archive.metadata["comment"]).utf8)
+      let origin = try #require(try JSONSerialization.jsonObject(with: comment) as? [String: Any])
+      #expect(origin["generator"] as? String == "rank-test-generator" && origin["step"] as? Int == 2)
+      #expect((origin["sha256"] as? String)?.count == 64 && origin["classes"] as? String == classes)
+      #expect((origin["sampling"] as? [String: Any])?["seed"] as? Int == 7)
       // Nor on the other images that are asked for.
       try sample("\(order)-all", classes, ranks: 2)
       try sample("\(order)-star", "star", ranks: 1)

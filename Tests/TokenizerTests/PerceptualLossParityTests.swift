@@ -37,9 +37,6 @@ extension PerceptualLoss {
   convenience init(byRule rule: WeightsByRule) {
     var random = SplitMix64(seed: 1)
     self.init(using: &random)
-    for (name, parameter) in parameters {
-      let weights = rule.weights(name, shape: parameter.publishedShape)
-      parameter.setPublished(name.hasPrefix("lin") ? weights.map(abs) : weights)
-    }
+    setWeights(by: rule)
   }
 }

@@ -9,6 +9,8 @@ public import Tensors
 public final class InceptionNetwork: Module {
   /// Values of the features that statistics are made of.
   public static let featureCount = 2048
+  /// Values of the features that keep where something is: 7 channels of 17 × 17.
+  public static let spatialFeatureCount = 2023
   /// Values of the logits.
   public static let classCount = 1008
   /// Height and width that images are resized to.
@@ -20,6 +22,9 @@ public final class InceptionNetwork: Module {
     public var secondPool: Tensor
     /// Before the last stage, shape `[B, 17, 17, 768]`.
     public var penultimateStage: Tensor
+    /// The first channels of the first branch two blocks before, shape `[B, 2023]`: what sFID is made of (Nash et al.,
+    /// 2021, as in the ADM suite).
+    public var spatialFeatures: Tensor
     /// The mean over the pixels of the last stage, shape `[B, 2048]`.
     public var features: Tensor
     /// Scores of the classes, shape `[B, 1008]`.
@@ -52,31 +57,58 @@ public final class InceptionNetwork: Module {
   }
 
   /// Runs the network on images of any size.
-  /// - Parameter images: Shape `[B, H, W, 3]`, values in `[0, 1]`.
+  /// - Parameters:
+  ///   - images: Shape `[B, H, W, 3]`, values in `[0, 1]`.
+  ///   - convention: How images become the network's input, and its features logits.
   /// - Returns: Nothing of it is recorded in the tape.
-  public func callAsFunction(_ images: Tensor) -> Output {
+  public func callAsFunction(_ images: Tensor, by convention: EvaluationProtocol = .pytorchFID) -> Output {
     // Exact convolutions: what is measured here is smaller than what training tolerates.
     ConvolutionPrecision.$current.withValue(.accurate) {
       withoutGradient {
-        var x = stretched(resized(images, height: Self.resolution, width: Self.resolution))
+        var x = input(images, by: convention)
         for unit in stem[0..<3] { x = unit(x) }
         x = pool(x, .maximum, kernelSize: 3, stride: 2)
         for unit in stem[3...] { x = unit(x) }
         let secondPool = pool(x, .maximum, kernelSize: 3, stride: 2)
         x = secondPool
-        for stage in stages[0..<8] { x = stage(x) }
+        for stage in stages[0..<7] { x = stage(x) }
+        let spatialFeatures = Self.spatialFeatures(x)
+        x = stages[7](x)
         let penultimateStage = x
         for stage in stages[8...] { x = stage(x) }
         let features = pixelMeans(x)
+        let bias = convention == .adm ? nil : classifier.bias?.value
         return Output(
-          secondPool: secondPool, penultimateStage: penultimateStage, features: features, logits: classifier(features))
+          secondPool: secondPool, penultimateStage: penultimateStage, spatialFeatures: spatialFeatures,
+          features: features, logits: linear(features, weight: classifier.weight.value, bias: bias))
       }
     }
   }
 
-  /// `[0, 1]` to `[-1, 1]`.
-  private func stretched(_ x: Tensor) -> Tensor {
-    channelAffine(x, scale: Tensor(repeating: 2, shape: [3]), offset: Tensor(repeating: -1, shape: [3]))
+  /// `[0, 1]` to about `[-1, 1]`, 299 × 299.
+  private func input(_ images: Tensor, by convention: EvaluationProtocol) -> Tensor {
+    func affine(_ x: Tensor, _ scale: Float, _ offset: Float) -> Tensor {
+      channelAffine(x, scale: Tensor(repeating: scale, shape: [3]), offset: Tensor(repeating: offset, shape: [3]))
+    }
+    switch convention {
+    case .pytorchFID:
+      return affine(resized(images, height: Self.resolution, width: Self.resolution), 2, -1)
+    case .adm:
+      let bytes = Tensor(uninitialized: images.shape)
+      for index in 0..<images.count { bytes.pointer[index] = (images.pointer[index] * 255).rounded() }
+      return affine(
+        resized(bytes, height: Self.resolution, width: Self.resolution, grid: .pixelCorners), 1 / 128, -1)
+    }
+  }
+
+  /// Seven channels of every pixel.
+  private static func spatialFeatures(_ x: Tensor) -> Tensor {
+    let (batch, channels, kept) = (x.shape[0], x.channels, 7)
+    let y = Tensor(uninitialized: [batch, x.rows / batch * kept])
+    for pixel in 0..<x.rows {
+      for channel in 0..<kept { y.pointer[pixel * kept + channel] = x.pointer[pixel * channels + channel] }
+    }
+    return y
   }
 
   /// Visits every weight under its published name.

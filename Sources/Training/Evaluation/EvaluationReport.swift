@@ -1,49 +1,28 @@
-import Checkpointing
 import DataLoading
 import Evaluation
 import Foundation
-import Layers
-import Tensors
-import Tokenizer
 
-/// The figures of an evaluation with everything that they depend on.
-public struct EvaluationReport: Encodable, Sendable {
+/// The figures of a tokenizer's evaluation with everything that they depend on.
+public struct EvaluationReport: ReportFile {
   /// What the figures depend on.
   public struct Provenance: Encodable, Sendable {
     var protocolName: String
     var images: [String]
+    /// SHA-256 of the images as they were seen.
+    var pixels: String
+    var imageCount: Int
     var split: String?
     var view: String
     var source: String
     var reference: String
-    var tokenizer: Tokenizer
-    var networks: [Network]
+    var tokenizer: TokenizerProvenance
+    var networks: [JudgingNetwork]
     var definitions: [String: String]
 
     enum CodingKeys: String, CodingKey {
       case protocolName = "protocol"
-      case images, split, view, source, reference, tokenizer, networks, definitions
+      case images, pixels, imageCount, split, view, source, reference, tokenizer, networks, definitions
     }
-
-    struct Tokenizer: Encodable, Sendable {
-      var name: String
-      var path: String
-      var step: Int?
-      var weights: String
-      var sha256: String
-    }
-  }
-
-  /// Weights of a network that judges images.
-  public struct Network: Encodable, Sendable {
-    /// `inception` or `lpips`.
-    var network: String
-    /// The weight files.
-    var paths: [String]
-    /// Their SHA-256.
-    var sha256: [String]
-    /// Whether these are the published weights, as far as their hashes tell; nil where no hash is known.
-    var isPublished: Bool?
   }
 
   /// The figures of one keep count; what was not measured is nil.
@@ -76,57 +55,40 @@ public struct EvaluationReport: Encodable, Sendable {
 
   /// What the figures depend on.
   public let provenance: Provenance
-  /// Images evaluated.
-  public let imageCount: Int
   /// The figures, one row a keep count.
   public let rows: [Row]
-
-  /// Writes the report as JSON.
-  /// - Throws: `RunDirectoryError` if it cannot be written.
-  public func write(to output: NewOutput) throws {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    try replaceFile(output.path, with: Array(try encoder.encode(self)) + [UInt8(ascii: "\n")])
-  }
-
   /// The report for people: a table, and what must be known to read it.
   public var text: String {
-    let columns: [(title: String, value: (Row) -> String?)] = [
+    Self.table(rows, columns) + notes.map { $0 + "\n" }.joined()
+  }
+
+  private var columns: [(title: String, value: (Row) -> String?)] {
+    [
       ("tokens", { String($0.keepCount) }),
       ("L1", { String(format: "%.4f", $0.meanAbsoluteError) }),
       ("PSNR, dB", { String(format: "%.3f", $0.peakSignalToNoise) }),
       ("SSIM", { String(format: "%.4f", $0.structuralSimilarity) }),
       ("LPIPS", { $0.perceptualDistance.map { String(format: "%.4f", $0) } }),
-      ("rFID", { $0.frechetDistance.map { String(format: "%.3f", $0) } }),
-      ("IS", { $0.inceptionScore.map { String(format: "%.2f", $0) } }),
+      ("rFID", { $0.frechetDistance.map { String(format: "%.4g", $0) } }),
+      ("IS", { $0.inceptionScore.map { String(format: "%.4g", $0) } }),
       ("precision", { $0.precision.map { String(format: "%.3f", $0) } }),
       ("recall", { $0.recall.map { String(format: "%.3f", $0) } }),
       ("codes used", { String(format: "%.2f %%", 100 * $0.codesUsed) }),
       ("perplexity", { String(format: "%.1f", $0.codePerplexity) }),
       ("sources right", { $0.sourcesRight.map { String(format: "%.1f %%", 100 * $0) } }),
     ]
-    let shown = columns.filter { column in rows.contains { column.value($0) != nil } }
-    let cells = [shown.map(\.title)] + rows.map { row in shown.map { $0.value(row) ?? "–" } }
-    let widths = shown.indices.map { index in cells.map { $0[index].count }.max() ?? 0 }
-    let table = cells.map { line in
-      zip(line, widths).map { String(repeating: " ", count: $1 - $0.count) + $0 }.joined(separator: "  ")
-    }
-    return table.joined(separator: "\n") + "\n" + notes.map { $0 + "\n" }.joined()
   }
 
   private var notes: [String] {
+    let count = provenance.imageCount
     var notes = [
-      "\(imageCount) images\(provenance.split.map { " of \($0)" } ?? ""), \(provenance.view), source "
-        + "\(provenance.source), tokenizer \(provenance.tokenizer.sha256.prefix(12))…"
+      "\(count) images\(provenance.split.map { " of \($0)" } ?? ""), \(provenance.view), protocol "
+        + "\(provenance.protocolName), source \(provenance.source), tokenizer "
+        + "\(provenance.tokenizer.sha256.prefix(12))…"
     ]
-    for network in provenance.networks where network.isPublished == false {
-      notes.append(
-        "\(network.paths.joined(separator: ", ")) does not hold the published \(network.network) weights: figures that use it compare with "
-          + "nothing but figures of the same file")
-    }
+    notes += provenance.networks.compactMap(\.note)
     if rows.contains(where: { $0.isRankDeficient == true }) {
-      notes.append(
-        "\(imageCount) images are too few for \(InceptionNetwork.featureCount) features: rFID is biased upwards")
+      notes.append("\(count) images are too few for \(InceptionNetwork.featureCount) features: rFID is biased upwards")
     }
     if provenance.networks.contains(where: { $0.network == PublishedNetwork.inception.rawValue }),
       rows.contains(where: { $0.frechetDistance == nil })
@@ -137,55 +99,48 @@ public struct EvaluationReport: Encodable, Sendable {
   }
 }
 
-extension EvaluationReport.Network {
-  /// What the file name of the published Inception weights, `pt_inception-2015-12-05-6726825d.pth`, says of its hash.
-  private static let publishedInceptionHash = "6726825d"
-
-  /// Loads weights, imported or as published.
-  /// - Throws: `UnfitWeights`, `CheckpointError`.
-  init(loading network: PublishedNetwork, from paths: [String], into module: some Module) throws {
-    let files = try paths.map { try WeightFile.open($0) }
-    let weights = WeightImport(files, names: .named(network, names: Set(files.flatMap { $0.names })))
-    try weights.loadCompletely(into: module, files: files)
-    self.network = network.rawValue
-    self.paths = paths
-    sha256 = try paths.map { try Checkpointing.sha256(ofFile: $0) }
-    // An import remembers the hashes of what it read.
-    let origins = files.flatMap { file in
-      (file.metadata[WeightFileKey.source] ?? "").split(separator: "\n").compactMap {
-        $0.split(separator: " ").last.map(String.init)
-      }
-    }
-    isPublished =
-      network == .inception
-      ? (sha256 + origins).contains { $0.hasPrefix(Self.publishedInceptionHash) } : nil
-  }
-}
-
 extension EvaluationReport.Provenance {
   init(
     tokenizer: TrainedTokenizer, images: [String], options: TokenizerEvaluation.Options, view: ViewOptions,
-    networks: [EvaluationReport.Network]
+    networks: [JudgingNetwork]
   ) {
-    protocolName = options.inception == nil ? "none" : "pytorch-fid"
+    protocolName = options.inception == nil ? "none" : options.convention.rawValue
     self.images = images
-    split = options.split
-    self.view =
-      "shorter side to \(view.shorterSide ?? view.resolution), middle \(view.resolution) × \(view.resolution)"
+    (pixels, imageCount) = ("", 0)
+    split = options.split ?? SplitName(paths: images)?.name
+    self.view = view.cropRule
     source = options.source.rawValue
     reference = "the same images, unquantised"
-    self.tokenizer = Tokenizer(
-      name: tokenizer.recipe.name, path: tokenizer.path, step: tokenizer.step, weights: tokenizer.weights.rawValue,
-      sha256: tokenizer.fingerprint)
+    self.tokenizer = TokenizerProvenance(tokenizer)
     self.networks = networks
     definitions = [
       "psnr": "mean over images, 10·log10(4 / mean squared error), pixels in [-1, 1], not rounded",
       "ssim": "Gaussian window 11, σ 1.5, borders mirrored, pixels in [0, 1], mean over channels and images",
     ]
     if options.inception != nil {
-      definitions["fid"] = "Inception-v3 pool features, bilinear resize to 299, pixels not rounded to 8 bits"
-      definitions["inceptionScore"] = "10 parts at most, 1008 classes"
+      definitions.merge(options.convention.definitions) { $1 }
+      definitions["sfid"] = nil
     }
-    if options.wantsPrecisionAndRecall { definitions["precision, recall"] = "k = 3, Inception-v3 pool features" }
+  }
+}
+
+/// Which tokenizer it was.
+struct TokenizerProvenance: Encodable, Sendable {
+  var name: String
+  var path: String
+  var step: Int?
+  var weights: String
+  var sha256: String
+
+  init(_ tokenizer: TrainedTokenizer) {
+    (name, path, step) = (tokenizer.recipe.name, tokenizer.path, tokenizer.step)
+    (weights, sha256) = (tokenizer.weights.rawValue, tokenizer.fingerprint)
+  }
+}
+
+extension ViewOptions {
+  /// How images become what is judged, for people.
+  var cropRule: String {
+    "shorter side to \(shorterSide ?? resolution), middle \(resolution) × \(resolution)"
   }
 }

@@ -1,6 +1,6 @@
 public import Collectives
 import DataLoading
-import Evaluation
+public import Evaluation
 import Foundation
 import Layers
 import Tensors
@@ -19,11 +19,13 @@ public struct TokenizerEvaluation {
     public var source = SourceChoice.actual
     /// Evaluates that many images at most, evenly spread; nil for all.
     public var imageLimit: Int?
-    /// What the images are called in the provenance, such as `val`; nil where nobody says.
+    /// What the images are called in the provenance, such as `val`; nil for what their paths tell.
     public var split: String?
-    /// Weights of the Inception network; without them there is no Fréchet distance and no Inception Score.
+    /// How images are judged by Inception.
+    public var convention = EvaluationProtocol.pytorchFID
+    /// Weights of the Inception network, or `stand-in`; without them there is no Fréchet distance and no Inception Score.
     public var inception: String?
-    /// Weights of LPIPS, in one file or several; without them there is no perceptual distance.
+    /// Weights of LPIPS, in one file or several, or `stand-in`; without them there is no perceptual distance.
     public var perceptual: [String] = []
     /// Whether precision and recall are computed, for which rank 0 keeps the features of all images.
     public var wantsPrecisionAndRecall = false
@@ -58,48 +60,42 @@ public struct TokenizerEvaluation {
     guard options.perceptual.isEmpty || tokenizer.recipe.model.resolution >= 16 else {
       throw ConfigError(origin: "--lpips", problem: "needs images of at least 16 pixels")
     }
-    var networks: [EvaluationReport.Network] = []
-    var random = SplitMix64(seed: 0)
-    inception = try options.inception.map { path in
-      let network = InceptionNetwork(using: &random)
-      networks.append(try EvaluationReport.Network(loading: .inception, from: [path], into: network))
-      return network
-    }
-    if options.perceptual.isEmpty {
-      perceptual = nil
-    } else {
-      let network = PerceptualLoss(using: &random)
-      networks.append(try EvaluationReport.Network(loading: .lpips, from: options.perceptual, into: network))
-      perceptual = network
-    }
+    let judge = try options.inception.map { try JudgingNetwork.inception($0) }
+    let perceptualJudge = options.perceptual.isEmpty ? nil : try JudgingNetwork.perceptual(options.perceptual)
+    (inception, perceptual) = (judge?.0, perceptualJudge?.0)
     provenance = EvaluationReport.Provenance(
-      tokenizer: tokenizer, images: images, options: options, view: inference.view, networks: networks)
+      tokenizer: tokenizer, images: images, options: options, view: inference.view,
+      networks: [judge?.1, perceptualJudge?.1].compactMap(\.self))
   }
 
   /// Evaluates. Collective.
+  /// - Parameter progress: Called on rank 0 with the images that are done of its share.
   /// - Throws: `PeerFailure` with the `DataError` of an image that cannot be read.
-  public func report(on communicator: any Communicator) throws -> EvaluationReport {
+  public func report(
+    on communicator: any Communicator, progress: (_ done: Int, _ count: Int) -> Void = { _, _ in }
+  ) throws -> EvaluationReport {
+    try RankThreads.configure(nil, communicator: communicator)
     let selection = try ImageSelection(paths: images, communicator: communicator).limited(to: options.imageLimit)
     let count = selection.count
     guard !options.wantsPrecisionAndRecall || count > PrecisionRecall.defaultNeighbours else {
       throw ConfigError(
         origin: "--precision-recall", problem: "needs more than \(PrecisionRecall.defaultNeighbours) images")
     }
-    var originals = inception.map { _ in
-      FeatureTotals(imageCount: count, keepsFeatures: options.wantsPrecisionAndRecall)
-    }
+    let wanted = FeatureTotals.Options(
+      convention: options.convention, keepsFeatures: options.wantsPrecisionAndRecall)
+    var pixels = PixelHash()
+    var originals = inception.map { _ in FeatureTotals(imageCount: count, options: wanted) }
     var totals = keepCounts.map { _ in
       ReconstructionTotals(
         codeBits: tokenizer.recipe.model.codeBits,
-        features: inception.map { _ in
-          FeatureTotals(imageCount: count, keepsFeatures: options.wantsPrecisionAndRecall)
-        })
+        features: inception.map { _ in FeatureTotals(imageCount: count, options: wanted) })
     }
     try communicator.collectively("evaluating") {
       let share = inference.share(of: count, rank: communicator.rank, worldSize: communicator.worldSize)
       try inference.forEachBatch(of: selection, in: share) { indices, batch in
         let perceptualTarget = perceptual?.features(of: batch)
-        if let inception { originals?.add(inception(unitRange(batch)), at: indices) }
+        pixels.add(batch)
+        if let inception { originals?.add(inception(unitRange(batch), by: options.convention), at: indices) }
         for (column, keep) in keepCounts.enumerated() {
           let encoded = tokenizer.model.encode(batch, keep: keep)
           let output = clamped(tokenizer.model.decode(encoded, source: options.source))
@@ -107,8 +103,11 @@ public struct TokenizerEvaluation {
             output, to: batch, encoded: encoded, predicted: tokenizer.model.predictedGroups(encoded),
             perceptualDistance: perceptualTarget.map { target in perceptual.map { $0(output, to: target).values } ?? []
             })
-          if let inception { totals[column].features?.add(inception(unitRange(output)), at: indices) }
+          if let inception {
+            totals[column].features?.add(inception(unitRange(output), by: options.convention), at: indices)
+          }
         }
+        if communicator.isFirst { progress(indices.upperBound - share.lowerBound, share.count) }
       }
     }
     try originals?.gather(on: communicator)
@@ -121,7 +120,9 @@ public struct TokenizerEvaluation {
       guard isFirst else { return [EvaluationReport.Row]() }
       return zip(keepCounts, totals).map { $1.row(keepCount: $0, imageCount: count, originals: originals) }
     }
-    return EvaluationReport(provenance: provenance, imageCount: count, rows: rows)
+    var provenance = provenance
+    (provenance.pixels, provenance.imageCount) = (try pixels.gathered(on: communicator), count)
+    return EvaluationReport(provenance: provenance, rows: rows)
   }
 }
 
@@ -147,7 +148,7 @@ private func clamped(_ x: Tensor) -> Tensor {
 }
 
 /// `[-1, 1]` to `[0, 1]`.
-private func unitRange(_ x: Tensor) -> Tensor {
+func unitRange(_ x: Tensor) -> Tensor {
   let y = Tensor(uninitialized: x.shape)
   for index in 0..<x.count { y.pointer[index] = x.pointer[index] * 0.5 + 0.5 }
   return y

@@ -75,10 +75,12 @@ public struct GeneratorSampling {
       return (generator, try Self.pictures(options, generator: generator), sampling, samples)
     }
     let resolution = pictures.tokenizer.recipe.model.resolution
-    output = try communicator.collectively("opening the output") { [communicator, samples, generator] in
+    output = try communicator.collectively("opening the output") { [communicator, samples, generator, sampling] in
       try SampleOutput(
         path: options.output, count: samples.count, resolution: resolution, columns: options.count,
-        title: generator.title, isWriter: communicator.isFirst)
+        title: generator.title,
+        origin: { try SampleOrigin(generator, options: options, sampling: sampling).comment },
+        isWriter: communicator.isFirst)
     }
   }
 

@@ -24,9 +24,13 @@ final class SampleOutput {
   /// Makes sure that nothing is in the way, and creates what can be created.
   /// - Parameters:
   ///   - count: Images in all.
+  ///   - origin: What an array says of where its images come from; called on the writer.
   ///   - isWriter: Whether this rank makes what there is one of.
   /// - Throws: `ConfigError` if something exists already; `CheckpointError`, `RunDirectoryError` if it cannot be made.
-  init(path: String, count: Int, resolution: Int, columns: Int, title: String, isWriter: Bool) throws {
+  init(
+    path: String, count: Int, resolution: Int, columns: Int, title: String, origin: () throws -> String,
+    isWriter: Bool
+  ) throws {
     self.path = path
     self.resolution = resolution
     self.isWriter = isWriter
@@ -39,7 +43,9 @@ final class SampleOutput {
       }
       form = .sheet(columns: max(columns, min(8, count)), title: title)
     case "npz":
-      form = .array(isWriter ? try NumPyArchiveWriter(path: path, shape: [count, resolution, resolution, 3]) : nil)
+      let writer = isWriter ? try NumPyArchiveWriter(path: path, comment: origin()) : nil
+      try writer?.begin(NumPyImages.arrayName, shape: [count, resolution, resolution, 3])
+      form = .array(writer)
     default:
       form = .folder
       if isWriter { try RunDirectory(path: path).create() }

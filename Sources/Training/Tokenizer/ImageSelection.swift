@@ -10,14 +10,14 @@ struct ImageSelection: ImageDataset {
 
   /// Opens data sets.
   /// - Parameters:
-  ///   - paths: Image files, folders of images, or any data set that training takes.
+  ///   - paths: Image files, folders of images, any data set that training takes, or `.npz` files of images.
   ///   - limit: Images of each data set at most, evenly spread over what it holds; nil for all.
   ///   - communicator: Its ranks open them together; nil on a rank that works alone.
   /// - Throws: `DataError` or `PeerFailure` for what cannot be opened.
   init(paths: [String], limit: Int? = nil, communicator: (any Communicator)? = nil) throws {
     var classNames: [String] = []
     for path in paths {
-      let dataset = try communicator.map { try openDataset(path, communicator: $0) } ?? openDataset(path)
+      let dataset = try Self.dataset(path, communicator: communicator)
       classNames = dataset.classNames
       let count = min(limit ?? dataset.count, dataset.count)
       for position in 0..<count { members.append((dataset, position * dataset.count / count)) }
@@ -25,12 +25,31 @@ struct ImageSelection: ImageDataset {
     self.classNames = paths.count == 1 ? classNames : []
   }
 
+  /// All images of one data set.
+  init(_ dataset: any ImageDataset) {
+    members = (0..<dataset.count).map { (dataset, $0) }
+    classNames = dataset.classNames
+  }
+
+  private static func dataset(_ path: String, communicator: (any Communicator)?) throws -> any ImageDataset {
+    guard path.hasSuffix(".npz") else {
+      return try communicator.map { try openDataset(path, communicator: $0) } ?? openDataset(path)
+    }
+    return try communicator.map { try $0.collectively("opening \(path)") { try NumPyImages(path: path) } }
+      ?? NumPyImages(path: path)
+  }
+
+  /// The images in another order, or some of them.
+  func ordered(by indices: [Int]) -> ImageSelection {
+    var selection = self
+    selection.members = indices.map { members[$0] }
+    return selection
+  }
+
   /// That many of the images at most, evenly spread over all of them.
   func limited(to limit: Int?) -> ImageSelection {
     guard let limit, limit < count else { return self }
-    var selection = self
-    selection.members = (0..<limit).map { members[$0 * count / limit] }
-    return selection
+    return ordered(by: (0..<limit).map { $0 * count / limit })
   }
 
   var count: Int { members.count }

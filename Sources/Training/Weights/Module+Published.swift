@@ -32,6 +32,23 @@ extension Module {
   }
 }
 
+extension ContentHash {
+  /// Adds every parameter of a network, with its name and published shape, whatever file it came from.
+  mutating func add(_ module: some Module) {
+    for (name, parameter) in module.parameters.sorted(by: { $0.name < $1.name }) {
+      add("\(name) \(parameter.publishedShape)")
+      add(parameter.published())
+    }
+  }
+
+  /// The hash of a network's parameters alone.
+  static func ofParameters(_ module: some Module) -> String {
+    var hash = ContentHash()
+    hash.add(module)
+    return hash.hexadecimalText
+  }
+}
+
 /// A weight file that does not have a network's parameters.
 public struct UnfitWeights: ExitStatusError, CustomStringConvertible {
   /// The file.

@@ -78,10 +78,7 @@ public struct TrainedTokenizer {
     let config = recipe.model
     hash.add("resolution \(config.resolution), heads \(config.encoderHeads) \(config.decoderHeads)")
     if model.recovery != nil { hash.add("recovery \(config.recoveryHeads) \(config.recoveryPositions)") }
-    for (name, parameter) in model.parameters.sorted(by: { $0.name < $1.name }) {
-      hash.add("\(name) \(parameter.publishedShape)")
-      hash.add(parameter.published())
-    }
+    hash.add(model)
     return hash.hexadecimalText
   }
 

@@ -7,6 +7,6 @@ struct DataCommand: ParsableCommand {
     commandName: "data", abstract: "Look at data before training on it, and pack it.",
     subcommands: [
       PackDataCommand.self, DataStatisticsCommand.self, DataGridCommand.self, VerifyDataCommand.self,
-      VerifyCodesCommand.self,
+      VerifyCodesCommand.self, ReferenceCommand.self,
     ])
 }

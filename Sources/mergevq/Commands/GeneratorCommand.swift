@@ -6,9 +6,12 @@ struct GeneratorCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "generator", abstract: "Turn images into codes, train a generator on them, and draw new images.",
     discussion: """
-      The way: 'tokenizer train', then 'generator encode', then 'generator train', then 'generator sample'.
+      The way: 'tokenizer train', then 'generator encode', then 'generator train', then 'generator sample', then \
+      'generator evaluate'.
       """,
-    subcommands: [EncodeDataCommand.self, TrainGeneratorCommand.self, SampleCommand.self])
+    subcommands: [
+      EncodeDataCommand.self, TrainGeneratorCommand.self, SampleCommand.self, EvaluateGeneratorCommand.self,
+    ])
 }
 
 /// `mergevq generator train`.

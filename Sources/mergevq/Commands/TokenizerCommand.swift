@@ -6,6 +6,6 @@ struct TokenizerCommand: ParsableCommand {
     commandName: "tokenizer", abstract: "Train a tokenizer, and see what it makes of images.",
     subcommands: [
       TrainTokenizerCommand.self, ReconstructCommand.self, EncodeCommand.self, DecodeCommand.self,
-      CodebookCommand.self, EvaluateTokenizerCommand.self,
+      CodebookCommand.self, EvaluateTokenizerCommand.self, ProbeTokenizerCommand.self,
     ])
 }

@@ -4,47 +4,6 @@ import Evaluation
 import Tensors
 import Tokenizer
 
-/// What Inception says of a set of images, added up exactly.
-struct FeatureTotals {
-  private var statistics = FeatureStatistics(dimensionCount: InceptionNetwork.featureCount)
-  private var score: InceptionScore
-  private let keepsFeatures: Bool
-  /// The features of all images in their order, on every rank once gathered; only with `keepsFeatures`.
-  private(set) var features: [Float] = []
-
-  init(imageCount: Int, keepsFeatures: Bool) {
-    score = InceptionScore(imageCount: imageCount, classCount: InceptionNetwork.classCount)
-    self.keepsFeatures = keepsFeatures
-  }
-
-  /// Adds the images `indices`.
-  mutating func add(_ output: InceptionNetwork.Output, at indices: Range<Int>) {
-    let values = output.features.values
-    statistics.add(values.map(Double.init))
-    if keepsFeatures { features += values }
-    let logits = output.logits.values
-    let classes = InceptionNetwork.classCount
-    for (offset, index) in indices.enumerated() {
-      score.add(logits: logits[offset * classes..<(offset + 1) * classes].map(Double.init), at: index)
-    }
-  }
-
-  /// Adds up the ranks' parts. Collective.
-  mutating func gather(on communicator: any Communicator) throws {
-    statistics.count = try communicator.allReduce(statistics.count, .sum)
-    try statistics.sums.gather(on: communicator)
-    try statistics.products.gather(on: communicator)
-    try score.sums.gather(on: communicator)
-    if keepsFeatures {
-      // Ranks hold neighbouring images, in the order of the ranks.
-      features = try communicator.concatenated(features)
-    }
-  }
-
-  var gaussian: GaussianStatistics? { statistics.gaussian }
-  var inceptionScore: (mean: Double, standardDeviation: Double) { score.result }
-}
-
 /// What there is to say of the reconstructions at one keep count, added up exactly.
 struct ReconstructionTotals {
   private enum Sum: Int, CaseIterable {
@@ -139,14 +98,5 @@ struct ReconstructionTotals {
       (row.precision, row.recall) = (pair.precision, pair.recall)
     }
     return row
-  }
-}
-
-extension ExactSums {
-  /// Adds up the ranks' sums. Collective.
-  fileprivate mutating func gather(on communicator: any Communicator) throws {
-    try high.withUnsafeMutableBufferPointer { try communicator.allReduce($0, .sum) }
-    try low.withUnsafeMutableBufferPointer { try communicator.allReduce($0, .sum) }
-    if try communicator.agree(any: isBroken) { markBroken() }
   }
 }

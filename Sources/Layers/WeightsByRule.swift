@@ -1,4 +1,7 @@
-/// Numbers that are a function of a name and an index, for networks and inputs too large to ship.
+import Tensors
+
+/// Numbers that are a function of a name and an index: weights of networks that nobody has to ship, for tests and as
+/// stand-ins for trained ones.
 ///
 /// FNV-1a 64 of `salt + key` gives a seed; z = mix(seed + (i+1)·0x9E3779B97F4A7C15) with splitmix64's finaliser; the value
 /// is u = (z >> 40)/2^24.
@@ -36,5 +39,15 @@ public struct WeightsByRule: Sendable {
     if key.hasSuffix("running_var") { return units.map { Float(1 + 0.5 * $0) } }
     if key.hasSuffix("running_mean") || key.hasSuffix("bias") { return units.map { Float(0.1 * (2 * $0 - 1)) } }
     return units.map { Float(1 + 0.1 * (2 * $0 - 1)) }
+  }
+}
+
+extension Module {
+  /// Sets every parameter by its name; LPIPS's 1×1 weights (`lin…`) take the absolute value.
+  public func setWeights(by rule: WeightsByRule) {
+    for (name, parameter) in parameters {
+      let weights = rule.weights(name, shape: parameter.publishedShape)
+      parameter.setPublished(name.hasPrefix("lin") ? weights.map(abs) : weights)
+    }
   }
 }
