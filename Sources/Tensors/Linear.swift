@@ -16,7 +16,7 @@ public func linear(_ x: Tensor, weight: Tensor, bias: Tensor? = nil, inertBias: 
   PackedMatrix(weight.matrix.transposed).multiply(x.matrix, into: y.matrix)
   if let bias { addRows(bias.pointer, to: y.pointer, rows: y.rows, columns: y.channels) }
   let biasNode = bias?.node
-  return y.recording("linear", from: [x, weight, bias]) { dY in
+  return y.recording("linear", from: [x, weight, bias], products: y.count * x.channels) { dY in
     x.node?.accumulate { dX, accumulating in  // dX += dY · W
       gemm(dY.matrix, weight.matrix, into: dX.matrix, accumulating: accumulating)
     }
@@ -41,7 +41,7 @@ public func batchedProduct(_ a: Tensor, _ c: Tensor) -> Tensor {
     "batchedProduct: \(a.shape) and \(c.shape)")
   let y = Tensor(uninitialized: [a.shape[0], a.shape[1], c.shape[1]])
   for sample in 0..<a.shape[0] { gemm(a.matrix(sample), c.matrix(sample).transposed, into: y.matrix(sample)) }
-  return y.recording("batchedProduct", from: [a, c]) { dY in
+  return y.recording("batchedProduct", from: [a, c], products: y.count * a.channels) { dY in
     a.node?.accumulate { dA, accumulating in
       for sample in 0..<a.shape[0] {
         gemm(dY.matrix(sample), c.matrix(sample), into: dA.matrix(sample), accumulating: accumulating)

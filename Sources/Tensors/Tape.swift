@@ -112,11 +112,12 @@ extension Tensor {
   ///
   /// The pullback receives the gradient with respect to this tensor and adds its share to each input's node. It should
   /// capture nodes and only those tensors whose values it reads, because what it captures stays in memory.
+  /// - Parameter products: Multiplications with an addition that the result took; for ops that are products of matrices.
   public func recording(
-    _ name: StaticString, from inputs: [Tensor?], _ pullback: @escaping (_ dY: Tensor) -> Void
+    _ name: StaticString, from inputs: [Tensor?], products: Int = 0, _ pullback: @escaping (_ dY: Tensor) -> Void
   ) -> Tensor {
-    guard Tape.isRecording else { return self }
-    let nodes = inputs.compactMap { $0?.node }
+    let nodes = Tape.isRecording ? inputs.compactMap { $0?.node } : []
+    if products > 0 { OperationCount.current?.add(products: products, hasGradient: !nodes.isEmpty) }
     guard !nodes.isEmpty else { return self }
     let node = GradientNode(name, shape: shape, inputs: nodes, pullback: pullback, home: nil)
     return Tensor(storage: storage, offset: offset, shape: shape, node: node)
