@@ -50,13 +50,20 @@ let package = Package(
         "Kernels", "Tensors", "Layers", "Tokenizer", "Generator", "Optimizers", "Collectives", "DataLoading",
         "Checkpointing", "Evaluation", crypto, yams,
       ]),
+    .target(name: "Scaling", dependencies: ["Collectives"]),
+    .target(name: "ScalingStudies", dependencies: ["Scaling", "Training", "Evaluation", "Collectives", "DataLoading"]),
     .executableTarget(
-      name: "mergevq", dependencies: ["Training", "Evaluation", "Generator", "MPI", "Collectives", argumentParser]),
+      name: "mergevq",
+      dependencies: [
+        "Training", "Evaluation", "Generator", "ScalingStudies", "Scaling", "MPI", "Collectives", argumentParser,
+      ]),
 
     // Tests: one folder per room; RankChecks are programs that the tests start under mpirun.
     .target(
       name: "TestSupport", dependencies: ["Checkpointing"], path: "Tests/TestSupport", swiftSettings: numericSwift),
     .testTarget(name: "CollectivesTests", dependencies: ["Collectives"]),
+    .testTarget(name: "ScalingTests", dependencies: ["Scaling", "Collectives"]),
+    .testTarget(name: "ScalingStudiesTests", dependencies: ["ScalingStudies", "Scaling", "Training"]),
     .testTarget(name: "DataLoadingTests", dependencies: ["DataLoading"], exclude: ["Fixtures"]),
     .testTarget(name: "CheckpointingTests", dependencies: ["Checkpointing"], exclude: ["Fixtures"]),
     .testTarget(

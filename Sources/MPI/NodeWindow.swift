@@ -8,12 +8,7 @@ import Collectives
 /// - partials: the sums over this node (only where there are more nodes);
 /// - results.
 struct NodeWindow {
-  /// The most that one rank's piece may have. Smaller pieces wait for each other more often, larger ones fall out of
-  /// the cache between their uses; 100 MB between two ranks took 27, 23, 16, 16 and 17 ms with pieces of 64, 128, 256,
-  /// 512 and 1024 KiB (and 61 ms in one call of Open MPI).
-  static let pieceByteLimit = 512 << 10
-
-  /// The byte count of one rank's piece, a multiple of 64.
+  /// The byte count of one rank's piece (see `NodeWindowSize`).
   let pieceByteCount: Int
 
   private let window: cmpi_window
@@ -32,9 +27,8 @@ struct NodeWindow {
     let worldSize = topology.world.size
     areasPerParity = localSize + (topology.nodeCount > 1 ? 2 : 1)
     // The pieces of all nodes must be equal: sizes follow from the fullest node.
-    let fullest = topology.nodeRanges.map(\.count).max() ?? 1
-    let pieceCount = 2 * (fullest + 2) * worldSize
-    pieceByteCount = max(64, min(Self.pieceByteLimit, byteLimit / pieceCount) / 64 * 64)
+    pieceByteCount = NodeWindowSize.pieceByteCount(
+      worldSize: worldSize, ranksOfFullestNode: topology.nodeRanges.map(\.count).max() ?? 1, byteLimit: byteLimit)
     areaByteCount = worldSize * pieceByteCount
     let signalByteCount = localSize * Int(CMPI_SIGNAL_STRIDE)
 

@@ -3,7 +3,7 @@ import Collectives
 import Foundation
 
 /// How much memory the ranks of a node share for their collective operations, in bytes per communicator.
-public let defaultWindowByteLimit = 16 << 20
+public let defaultWindowByteLimit = NodeWindowSize.defaultByteLimit
 
 /// Whether a launcher (`mpirun`, or `srun` with PMI) started this process as one of several ranks.
 public var isStartedByLauncher: Bool {

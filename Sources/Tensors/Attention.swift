@@ -38,7 +38,7 @@ public func attention(
   kernel().apply(into: HeadRows(y.pointer, rowStride: width, rows: length), logSumExp: logSumExp.pointer)
 
   let node = qkv.node
-  return y.recording("attention", from: [qkv]) { dY in
+  return y.recording("attention", from: [qkv], products: 2 * y.count * length) { dY in
     let dQKV = Tensor(repeating: 0, shape: qkv.shape)
     kernel().applyGradient(
       HeadRows(dY.pointer, rowStride: width, rows: length), y: HeadRows(y.pointer, rowStride: width, rows: length),
@@ -78,7 +78,7 @@ public func attention(
   let logSumExp = Tensor(uninitialized: [shape.samples, heads, shape.queries])
   kernel().apply(into: rows(y), logSumExp: logSumExp.pointer)
 
-  return y.recording("attention", from: [query, key, value]) { dY in
+  return y.recording("attention", from: [query, key, value], products: 2 * y.count * shape.keys) { dY in
     let gradients = [query, key, value].map { Tensor(repeating: 0, shape: $0.shape) }
     kernel().applyGradient(
       rows(dY), y: rows(y), logSumExp: logSumExp.pointer, into: rows(gradients[0]), dKey: rows(gradients[1]),

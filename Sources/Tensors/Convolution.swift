@@ -54,7 +54,8 @@ public func convolution(
   let (xNode, weightNode, biasNode) = (x.node, weight.node, bias?.node)
   // A frozen network needs its inputs' gradients only: do not keep the images for weight gradients nobody wants.
   let neededX = weightNode.map { _ in NeededAgain(x) }
-  return y.recording("convolution", from: [x, weight, bias]) { dY in
+  let products = y.rows * weight.count
+  return y.recording("convolution", from: [x, weight, bias], products: products) { dY in
     xNode?.accumulate { dX, accumulating in
       convolutionInputGradient(
         dY.pointer, weight: weight.pointer, into: dX.pointer, shape, accumulating: accumulating, algorithm: algorithm)
@@ -86,7 +87,7 @@ public func depthwiseConvolution(_ x: Tensor, weight: Tensor, bias: Tensor? = ni
     x.pointer, weight: weight.pointer, bias: bias?.pointer, into: y.pointer, batch: batch, height: height,
     width: width, channels: channels)
   let biasNode = bias?.node
-  return y.recording("depthwiseConvolution", from: [x, weight, bias]) { dY in
+  return y.recording("depthwiseConvolution", from: [x, weight, bias], products: 9 * y.count) { dY in
     x.node?.accumulate { dX, accumulating in
       depthwiseInputGradient(
         dY.pointer, weight: weight.pointer, into: dX.pointer, batch: batch, height: height, width: width,

@@ -18,7 +18,7 @@ public func linear(_ x: Tensor, weight: Tensor, bias: Tensor? = nil, inertBias: 
   let (xNode, biasNode) = (x.node, bias?.node)
   // A frozen network needs its inputs' gradients only.
   let neededX = weight.node.map { _ in NeededAgain(x) }
-  return y.recording("linear", from: [x, weight, bias]) { dY in
+  return y.recording("linear", from: [x, weight, bias], products: y.count * x.channels) { dY in
     xNode?.accumulate { dX, accumulating in  // dX += dY · W
       gemm(dY.matrix, weight.matrix, into: dX.matrix, accumulating: accumulating)
     }
@@ -44,7 +44,7 @@ public func batchedProduct(_ a: Tensor, _ c: Tensor) -> Tensor {
     "batchedProduct: \(a.shape) and \(c.shape)")
   let y = Tensor(uninitialized: [a.shape[0], a.shape[1], c.shape[1]])
   for sample in 0..<a.shape[0] { gemm(a.matrix(sample), c.matrix(sample).transposed, into: y.matrix(sample)) }
-  return y.recording("batchedProduct", from: [a, c]) { dY in
+  return y.recording("batchedProduct", from: [a, c], products: y.count * a.channels) { dY in
     a.node?.accumulate { dA, accumulating in
       for sample in 0..<a.shape[0] {
         gemm(dY.matrix(sample), c.matrix(sample), into: dA.matrix(sample), accumulating: accumulating)

@@ -23,6 +23,15 @@ struct MetricsLogTests {
     #expect(record.line == #"{"step":3,"kind":"train","bad":null,"images":2.0,"loss":0.5}"#)
   }
 
+  @Test func timesOfEveryRankReadBackByRank() throws {
+    // More than ten ranks: their names do not sort as their numbers do.
+    let times = (0..<12).map { StepTimes(work: Double($0), data: 0.5, communication: 0.25) }
+    let values = times.enumerated().flatMap { $1.values(ofRank: $0) }
+    let record = MetricsRecord(step: 1, kind: .train, values: Dictionary(values.map { ($0, $1) }) { $1 })
+    #expect(StepTimes.ofRanks(in: try MetricsRecord(line: record.line.utf8)) == times)
+    #expect(StepTimes.ofRanks(in: MetricsRecord(step: 1, kind: .train, values: ["loss": 1])) == nil)
+  }
+
   @Test func valuesThatAreNotFiniteReadBackAsNaN() throws {
     let record = try MetricsRecord(line: MetricsRecord(step: 1, kind: .train, values: ["x": .infinity]).line.utf8)
     #expect(record.values["x"]?.isNaN == true)

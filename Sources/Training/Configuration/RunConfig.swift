@@ -15,8 +15,12 @@ public struct RunConfig: ConfigSection {
   public var logEvery = 10
   /// Steps between validations; 0 for none but the last.
   public var validateEvery = 1000
-  /// Steps between checkpoints.
+  /// Steps between checkpoints; 0 for none but one where a signal ends the run: for measurements.
   public var checkpointEvery = 1000
+  /// Whether metrics lines hold the times of every rank, too.
+  public var logRanks = false
+  /// Whether pictures are drawn at the end.
+  public var pictures = true
   /// Newest checkpoints that are kept.
   public var keepLast = 3
   /// Checkpoints at multiples of this many steps are kept for good; nil keeps none of them.
@@ -46,7 +50,7 @@ public struct RunConfig: ConfigSection {
     try check(epochs ?? 1 > 0, "epochs", "is \(epochs ?? 0); it must be positive")
     try check(logEvery > 0, "logEvery", "is \(logEvery); it must be at least 1")
     try check(validateEvery >= 0, "validateEvery", "is \(validateEvery); it must be 0 (only at the end) or positive")
-    try check(checkpointEvery > 0, "checkpointEvery", "is \(checkpointEvery); it must be at least 1")
+    try check(checkpointEvery >= 0, "checkpointEvery", "is \(checkpointEvery); it must be 0 (none) or positive")
     try check(keepLast > 0, "keepLast", "is \(keepLast); at least the newest checkpoint must be kept")
     try check(keepEvery ?? 1 > 0, "keepEvery", "is \(keepEvery ?? 0); it must be at least 1, or null")
     try check(threads ?? 1 > 0, "threads", "is \(threads ?? 0); it must be at least 1, or null")

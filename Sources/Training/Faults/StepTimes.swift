@@ -16,6 +16,23 @@ public struct StepTimes: Codable, Sendable, Equatable {
     self.data = data
     self.communication = communication
   }
+
+  /// What the metrics call them: `workSeconds[3]` for rank 3.
+  func values(ofRank rank: Int) -> [(name: String, value: Double)] {
+    [("workSeconds[\(rank)]", work), ("dataSeconds[\(rank)]", data), ("communicationSeconds[\(rank)]", communication)]
+  }
+
+  /// The times of every rank, by rank, in a record that has them; nil where it has none.
+  public static func ofRanks(in record: MetricsRecord) -> [StepTimes]? {
+    var times: [StepTimes] = []
+    func value(_ name: String) -> Double? { record.values["\(name)[\(times.count)]"] }
+    while let work = value("workSeconds"), let data = value("dataSeconds"),
+      let communication = value("communicationSeconds")
+    {
+      times.append(StepTimes(work: work, data: data, communication: communication))
+    }
+    return times.isEmpty ? nil : times
+  }
 }
 
 /// Which ranks and hosts keep the others waiting.

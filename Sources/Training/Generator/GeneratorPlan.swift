@@ -18,15 +18,18 @@ extension RunPlan {
         key: "model.classCount", problem: "is 0, and there are no codes to take it from; set data.codes or classCount")
     }
     let model = Transformer(recipe.model, seed: recipe.run.seed)
+    let (activationBytes, operations) = Self.cost(of: model, recipe: recipe)
     self.init(
       resolvedRecipe: try recipe.resolvedYAML(), model: model, worldSize: worldSize, samplesPerRank: images,
-      activationBytes: Self.activationBytes(of: model, recipe: recipe) * images,
+      activationBytes: activationBytes * images, operationsPerSample: operations,
       // A code per kept token, and the token of every position.
       dataBytes: 4 * 2 * recipe.model.positionCount * images)
   }
 
-  /// The most that one image occupies during forward and backward, at the largest keep count.
-  private static func activationBytes(of model: Transformer, recipe: GeneratorRecipe) -> Int {
+  /// The most that one image occupies during forward and backward, at the largest keep count, and what it computes.
+  private static func cost(
+    of model: Transformer, recipe: GeneratorRecipe
+  ) -> (activationBytes: Int, operations: Int) {
     let arena = ParameterArena(model.parameters)
     arena.startStep()
     let keep = recipe.model.keepCounts.last ?? recipe.model.positionCount
@@ -36,9 +39,11 @@ extension RunPlan {
     batch.groups = (0..<recipe.model.positionCount).map { Int32($0 * keep / recipe.model.positionCount) }
     let before = StoragePool.shared.statistics.liveBytes
     StoragePool.shared.resetPeak()
-    Recomputation.$current.withValue(recipe.run.recomputation) {
-      model.loss(of: batch, classes: [0], draws: TrainingDraws(seed: 0, firstSample: 0)).total.backward()
+    let operations = OperationCount.of {
+      Recomputation.$current.withValue(recipe.run.recomputation) {
+        model.loss(of: batch, classes: [0], draws: TrainingDraws(seed: 0, firstSample: 0)).total.backward()
+      }
     }
-    return StoragePool.shared.statistics.peakLiveBytes - before
+    return (StoragePool.shared.statistics.peakLiveBytes - before, operations)
   }
 }

@@ -23,6 +23,10 @@ public struct RunPlan: Sendable {
   public let communication: [Item]
   /// Bytes of a checkpoint, and of the files of the fullest rank in it.
   public let storage: [Item]
+  /// Bytes that are summed over all ranks in a step besides gradients.
+  public let statisticsBytes: Int
+  /// Floating-point operations of the matrix products in forward and backward of one sample (see `OperationCount`).
+  public let operationsPerSample: Int
   /// Samples of a rank in one round of forward and backward.
   public let samplesPerRank: Int
   /// What the user should know besides, a sentence each.
@@ -33,17 +37,20 @@ public struct RunPlan: Sendable {
   /// - Parameters:
   ///   - model: What is trained.
   ///   - activationBytes: What forward and backward of one round need on a rank.
+  ///   - operationsPerSample: What forward and backward of one sample compute.
   ///   - dataBytes: What a rank reads ahead.
   ///   - frozenBytes: Networks that are used but not trained.
   ///   - statisticsBytes: What is summed over all ranks in a step besides gradients.
   init(
     resolvedRecipe: String, model: some Module, worldSize: Int, samplesPerRank: Int, activationBytes: Int,
-    dataBytes: Int, frozenBytes: Int = 0, statisticsBytes: Int = 0, notices: [String] = []
+    operationsPerSample: Int, dataBytes: Int, frozenBytes: Int = 0, statisticsBytes: Int = 0, notices: [String] = []
   ) {
     self.notices = notices
     self.resolvedRecipe = resolvedRecipe
     self.worldSize = worldSize
     self.samplesPerRank = samplesPerRank
+    self.statisticsBytes = statisticsBytes
+    self.operationsPerSample = operationsPerSample
     parameters = Self.parts(of: model)
     let floats = model.parameterCount
     let share = (floats + worldSize - 1) / worldSize
@@ -67,6 +74,9 @@ public struct RunPlan: Sendable {
     ]
   }
 
+  /// Trained parameters.
+  public var parameterCount: Int { parameters.map(\.count).reduce(0, +) }
+
   /// The plan as a user reads it.
   public var text: String {
     func table(_ items: [Item], _ format: (Int) -> String) -> String {
@@ -77,9 +87,10 @@ public struct RunPlan: Sendable {
       }.joined()
     }
     let total = Item(name: "total", count: memory.map(\.count).reduce(0, +))
-    let allParameters = Item(name: "total", count: parameters.map(\.count).reduce(0, +))
+    let allParameters = Item(name: "total", count: parameterCount)
     return resolvedRecipe + "\nparameters\n"
       + table(parameters + [allParameters]) { String(format: "%9.3f M", Double($0) / 1e6) }
+      + String(format: "\nforward and backward of an image: %.2f GFLOP\n", Double(operationsPerSample) / 1e9)
       + "\nmemory of a rank, one of \(worldSize), at \(samplesPerRank) images a round\n"
       + table(memory + [total]) { String(format: "%9.2f GiB", Double($0) / 1_073_741_824) }
       + "\nsent by a rank in a step\n" + table(communication) { String(format: "%9.2f MB", Double($0) / 1e6) }

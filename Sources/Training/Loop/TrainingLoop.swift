@@ -134,7 +134,8 @@ final class TrainingLoop<Task: TrainingTask> {
     var state = [Int64(environment.interruption.own), checkpoints.isBusy ? 1 : 0]
     try communicator.allReduce(&state, .max)
     let signal = state[0] == 0 ? nil : Int32(state[0])
-    if completedSteps % run.checkpointEvery == 0 || isLast || signal != nil {
+    let isDue = run.checkpointEvery > 0 && (completedSteps % run.checkpointEvery == 0 || isLast)
+    if isDue || signal != nil {
       environment.monitor.enter("copying the checkpoint of step \(completedSteps)")
       let duration = try checkpoints.begin(
         task: task, step: completedSteps, cursor: completedSteps * batch.global)
@@ -254,6 +255,7 @@ final class TrainingLoop<Task: TrainingTask> {
     values.append(("dataBytesOfBusiestRank", Double(try communicator.allReduce(Int64(source.byteCount), .max))))
     values.append(("skippedSteps", Double(skippedSteps)))
     values += stragglers.values
+    if run.logRanks { values += times.enumerated().flatMap { $1.values(ofRank: $0) } }
     interval = IntervalSums()
     guard let log = environment.log else { return }
     var record = MetricsRecord(step: completedSteps, kind: .train, values: [:])

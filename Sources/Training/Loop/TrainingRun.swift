@@ -182,6 +182,7 @@ final class TrainingRun<R: TrainingRecipe> {
     if badImages > 0 {
       say("\(badImages) times an image could not be used; see \(directory.path)/bad-images-rank*.jsonl")
     }
+    guard recipe.run.pictures else { return }
     monitor.enter("drawing pictures")
     try task.weights.first?.withAverage {
       try communicator.collectively("drawing pictures") { try finish(task, directory) }

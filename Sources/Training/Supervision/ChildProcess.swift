@@ -3,7 +3,7 @@ import Foundation
 /// A process that was started here, in a process group of its own.
 ///
 /// Not Foundation's `Process`: that one counts as running while any of its descendants does.
-final class ChildProcess {
+package final class ChildProcess {
   private let identifier: pid_t
   private var status: Int32?
 
@@ -11,14 +11,19 @@ final class ChildProcess {
   /// - Parameters:
   ///   - environment: Set in addition to this process's environment.
   ///   - isSilent: Whether its output is thrown away rather than shared with this process.
+  ///   - log: A file that gets its output instead, behind what the file has.
   /// - Throws: `ConfigError` if there is no such command.
-  init(_ command: [String], environment: [String: String] = [:], isSilent: Bool = false) throws(ConfigError) {
+  package init(
+    _ command: [String], environment: [String: String] = [:], isSilent: Bool = false, log: String? = nil
+  ) throws(ConfigError) {
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
-    if isSilent {
-      for file: Int32 in [1, 2] { posix_spawn_file_actions_addopen(&actions, file, "/dev/null", O_WRONLY, 0) }
+    if let target = log ?? (isSilent ? "/dev/null" : nil) {
+      for file: Int32 in [1, 2] {
+        posix_spawn_file_actions_addopen(&actions, file, target, O_WRONLY | O_CREAT | O_APPEND, 0o644)
+      }
     }
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)
@@ -55,7 +60,7 @@ final class ChildProcess {
   }
 
   /// Waits for the end, or for `patience` at most; true if it has ended.
-  func wait(atMost patience: Duration) -> Bool {
+  package func wait(atMost patience: Duration) -> Bool {
     let deadline = ContinuousClock.now + patience
     while isRunning {
       if ContinuousClock.now >= deadline { return false }
@@ -65,18 +70,18 @@ final class ChildProcess {
   }
 
   /// Its exit status, or 128 + the number of the signal that ended it. Waits for the end.
-  var exitStatus: Int32 {
+  package var exitStatus: Int32 {
     while isRunning { usleep(10_000) }
     return status ?? 0
   }
 
   /// Sends it a signal.
-  func send(_ signal: Int32) {
+  package func send(_ signal: Int32) {
     if isRunning { kill(identifier, signal) }
   }
 
   /// Ends it and what it has started, unless that has left its group.
-  func end() {
+  package func end() {
     if isRunning { kill(-identifier, SIGKILL) }
     _ = exitStatus
   }

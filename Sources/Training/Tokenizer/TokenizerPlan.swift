@@ -17,18 +17,19 @@ extension RunPlan {
       recipe.model.resolution * recipe.model.resolution
       + networks.alignmentViews(of: recipe).reduce(0) { $0 + $1.resolution * $1.resolution }
     let frozen = (networks.perceptual?.parameterCount ?? 0) + (networks.teacher?.parameterCount ?? 0)
+    let (activationBytes, operations) = try Self.cost(of: trained, networks, recipe)
     self.init(
       resolvedRecipe: try recipe.resolvedYAML(), model: trained, worldSize: worldSize, samplesPerRank: images,
-      activationBytes: try Self.activationBytes(of: trained, networks, recipe) * images,
+      activationBytes: activationBytes * images, operationsPerSample: operations,
       dataBytes: pixels * 3 * 4 * images * (recipe.data.prefetchBatches + 1), frozenBytes: frozen * 4,
       statisticsBytes: (4 << recipe.model.codeBits) * recipe.batch.accumulation,
       notices: networks.notices)
   }
 
-  /// The most that one image occupies during forward and backward, at the largest keep count.
-  private static func activationBytes(
+  /// The most that one image occupies during forward and backward, at the largest keep count, and what it computes.
+  private static func cost(
     of trained: TrainedNetworks, _ networks: BroughtNetworks, _ recipe: TokenizerRecipe
-  ) throws -> Int {
+  ) throws -> (activationBytes: Int, operations: Int) {
     let arena = ParameterArena(trained.model.parameters)
     let adversary = trained.adversary.map { (player: $0, arena: ParameterArena($0.namedParameters)) }
     let step = StageOneStep(
@@ -42,12 +43,14 @@ extension RunPlan {
       labels: [0], firstIndex: 0)
     let before = StoragePool.shared.statistics.liveBytes
     StoragePool.shared.resetPeak()
-    _ = try Recomputation.$current.withValue(recipe.run.recomputation) {
-      try step.accumulateGradients(
-        input, step: recipe.loss.adversarial.startStep,
-        keep: recipe.model.keepCounts.max() ?? recipe.model.positionCount, scale: 1)
+    let operations = try OperationCount.of {
+      _ = try Recomputation.$current.withValue(recipe.run.recomputation) {
+        try step.accumulateGradients(
+          input, step: recipe.loss.adversarial.startStep,
+          keep: recipe.model.keepCounts.max() ?? recipe.model.positionCount, scale: 1)
+      }
     }
-    return StoragePool.shared.statistics.peakLiveBytes - before
+    return (StoragePool.shared.statistics.peakLiveBytes - before, operations)
   }
 }
 
