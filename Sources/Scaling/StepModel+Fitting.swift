@@ -63,9 +63,10 @@ extension StepModel {
     func solve(_ contention: Double) -> (solution: [Double], residual: Double) {
       LeastSquares.nonNegative(
         rows: observations.map { each in
-          let factor = each.shape.oversubscription * (1 + contention * each.shape.load)
+          let factor =
+            each.shape.oversubscription * (1 + contention * each.shape.load) / Double(each.shape.threadsPerRank)
           return [
-            factor * each.work.operationsPerSample * each.samplesPerRank / Double(each.shape.threadsPerRank),
+            factor * each.work.operationsPerSample * each.samplesPerRank,
             factor * each.work.updateBytes(worldSize: each.shape.worldSize),
           ]
         },

@@ -2,7 +2,7 @@
 public struct StepModel: Codable, Sendable, Equatable {
   /// Seconds that a thread with the machine for itself takes for a floating-point operation of forward and backward.
   public var secondsPerOperation: Double
-  /// Seconds for a byte of memory that an update touches.
+  /// Seconds for a byte of memory that an update touches, on one thread.
   public var secondsPerUpdateByte: Double
   /// How much longer computing takes while all other cores of the machine compute, too: 0.2 for 20 % more.
   public var contention: Double
@@ -49,15 +49,15 @@ public struct StepModel: Codable, Sendable, Equatable {
     public var total: Double { compute + data + imbalance + communication }
   }
 
-  /// Predicts a step. Gradients are reduced when all are complete: what a spare core could hide is not taken off.
+  /// Predicts a step. A rank of t threads counts as t times as fast as one of a single thread. Gradients are reduced when all are complete: what a spare core could hide is not taken off.
   /// - Parameters:
   ///   - work: What is computed and sent.
   ///   - samplesPerRank: Samples of one rank in the whole step.
   public func step(_ work: StepWork, samplesPerRank: Double, shape: JobShape, network: Network) -> Breakdown {
     let compute =
       shape.oversubscription * (1 + contention * shape.load)
-      * (secondsPerOperation * work.operationsPerSample * samplesPerRank / Double(shape.threadsPerRank)
-        + secondsPerUpdateByte * work.updateBytes(worldSize: shape.worldSize))
+      * (secondsPerOperation * work.operationsPerSample * samplesPerRank
+        + secondsPerUpdateByte * work.updateBytes(worldSize: shape.worldSize)) / Double(shape.threadsPerRank)
     return Breakdown(
       compute: compute, data: dataSecondsPerSample * samplesPerRank,
       imbalance: compute * imbalance * OrderStatistics.expectedMaximum(ofNormals: shape.worldSize),

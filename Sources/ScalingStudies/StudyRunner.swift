@@ -168,11 +168,13 @@ public struct StudyError: AgreedError, CustomStringConvertible {
 
   /// That of the training.
   public var exitStatus: Int32 { status }
-  /// Names the command and quotes its last words.
+  /// Names the command and quotes what the ranks said of it, or the last words of `mpirun`.
   public var description: String {
     let text = FileManager.default.contents(atPath: log).map { String(decoding: $0, as: UTF8.self) } ?? ""
-    let lines = text.split(separator: "\n").suffix(6).map { "  \($0)\n" }.joined()
+    let lines = text.split(separator: "\n")
+    let own = lines.filter { $0.hasPrefix("mergevq: ") }
+    let quoted = (own.isEmpty ? lines : own).suffix(6).map { "\n  \($0)" }.joined()
     return "'\(command.joined(separator: " "))' ended with status \(status) without the steps that were to be "
-      + "measured; \(log) ends with\n\(lines)"
+      + "measured; in \(log):\(quoted)"
   }
 }
