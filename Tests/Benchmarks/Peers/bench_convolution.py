@@ -1,7 +1,7 @@
-"""Times 3 x 3 convolutions in PyTorch by shape and pass, contiguous and channels-last, and reports the faster of the two.
+"""Times 3 x 3 convolutions in PyTorch by shape and pass, contiguous and channels-last, and reports the faster one.
 
-Shapes are written as our side prints them, ``BATCHxSIDE^2xINPUTS->OUTPUTS`` with the signs of multiplication, square and
-arrow, and ``/2`` behind them where the stride is 2. Padding is 1. With one thread, processor time is taken, as on our side.
+Shapes are written as our side prints them, like ``1×256²×64→64``,
+with ``/2`` behind them where the stride is 2. Padding is 1. With one thread, processor time is taken, as on our side.
 """
 
 import argparse
