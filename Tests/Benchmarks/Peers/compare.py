@@ -16,13 +16,30 @@ import subprocess
 import sys
 from pathlib import Path
 
+import convolutions
+
 PEERS = {
     "tokenizer-step": "bench_tokenizer_step.py",
     "lfq": "bench_lfq.py",
     "generator-step": "bench_generator_step.py",
     "generator-sample": "bench_generator_sample.py",
     "loader": "bench_loader.py",
+    "convolution": "bench_convolution.py",
 }
+
+
+def run(command: list[str], threads: int) -> tuple[list[str], int]:
+    """The lines that a command prints, and its peak memory in bytes; bound to as many processors as it has threads."""
+    processors = set(sorted(os.sched_getaffinity(0))[:threads])
+    child = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, preexec_fn=lambda: os.sched_setaffinity(0, processors)
+    )
+    lines = child.stdout.read().splitlines()
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode != 0 or not lines:
+        sys.exit(f"bench: exit status {child.returncode} and {len(lines)} lines from {' '.join(command)}")
+    return lines, usage.ru_maxrss * 1024
 
 
 class Side:
@@ -36,20 +53,11 @@ class Side:
 
     def turn(self, warmup: int, repeat: int) -> None:
         """One process: ``warmup`` repetitions that do not count and ``repeat`` that do."""
-        processors = set(sorted(os.sched_getaffinity(0))[: self.threads])
         command = [*self.command, "--threads", str(self.threads), "--warmup", str(warmup), "--repeat", str(repeat)]
         if self.setting is not None:
             command += ["--setting", self.setting]
-        child = subprocess.run(
-            [*command, "--json"],
-            stdout=subprocess.PIPE,
-            text=True,
-            check=False,
-            preexec_fn=lambda: os.sched_setaffinity(0, processors),
-        )
-        if child.returncode != 0:
-            sys.exit(f"bench: exit status {child.returncode} from {' '.join(command)}")
-        report = json.loads(child.stdout.splitlines()[-1])
+        lines, _ = run([*command, "--json"], self.threads)
+        report = json.loads(lines[-1])
         self.seconds += report["seconds"]
         self.peak_bytes = max(self.peak_bytes, report["peak_bytes"])
         self.setting = report.get("setting")
@@ -65,6 +73,8 @@ class Side:
 
 def compare(name: str, arguments: argparse.Namespace, extra: list[str]) -> dict:
     """The result of one benchmark; the peer's first turn also finds its fastest setting."""
+    if name == "convolution":
+        return compare_convolutions(arguments, extra)
     ours = Side([*arguments.ours.split(), name, *extra], arguments.threads)
     peer = None
     if arguments.peer_python:
@@ -81,6 +91,30 @@ def compare(name: str, arguments: argparse.Namespace, extra: list[str]) -> dict:
         result |= {"ratio": peer.median / ours.median, "peer_s": peer.median, "peer_peak_bytes": peer.peak_bytes}
         result |= {"peer_spread_s": peer.spread, "peer_setting": peer.setting}
     return result
+
+
+def compare_convolutions(arguments: argparse.Namespace, extra: list[str]) -> dict:
+    """The result of ``convolution``, whose every turn times many shapes."""
+    counts = ["--threads", str(arguments.threads), "--warmup", str(arguments.warmup), "--repeat", str(arguments.repeat)]
+    ours = [*arguments.ours.split(), "convolution", *extra, *counts, "--json"]
+    script = Path(__file__).resolve().parent / PEERS["convolution"]
+    peer = [arguments.peer_python, str(script), *extra, *counts, "--json"]
+    return convolutions.compare(
+        lambda more: run([*ours, *more], arguments.threads),
+        (lambda more: run([*peer, *more], arguments.threads)) if arguments.peer_python else None,
+        arguments.rounds,
+    )
+
+
+def shapes_table(result: dict) -> str:
+    """The shapes of ``convolution``: effective GFLOPS of both sides, and ours over the machine's measured product."""
+    lines = [f"convolution by shape (effective GFLOPS; the fastest matrix product: {result['product_gflops']:.0f})"]
+    for entry in result["passes"]:
+        ratio = "-" if entry["ratio"] is None else f"{entry['ratio']:.2f}"
+        peer = f"  peer {entry['peer_gflops']:6.1f} ({entry['peer_setting']})" if entry["ratio"] else ""
+        share = f"{entry['share_of_product']:5.0%} of the product"
+        lines.append(f"{entry['shape']:18}{entry['pass']:17}{ratio:>6}  ours {entry['ours_gflops']:6.1f}, {share}{peer}")
+    return "\n".join(lines)
 
 
 def table(results: list[dict]) -> str:
@@ -122,9 +156,12 @@ def main() -> None:
     arguments = parser.parse_args(own)
     unknown = [name for name in arguments.names if name not in PEERS]
     if unknown:
-        parser.error(f"no benchmark called {', '.join(unknown)}; there are {', '.join(PEERS)}")
+        parser.exit(64, f"bench: no benchmark called {', '.join(unknown)}; there are {', '.join(PEERS)}\n")
     results = [compare(name, arguments, extra) for name in arguments.names or PEERS]
-    print(json.dumps({"results": results}) if arguments.json else table(results))
+    if arguments.json:
+        print(json.dumps({"results": results}))
+    else:
+        print("\n\n".join([table(results)] + [shapes_table(result) for result in results if "passes" in result]))
 
 
 if __name__ == "__main__":
