@@ -25,6 +25,11 @@ public struct RunConfig: ConfigSection {
   /// Whether 3×3 convolutions are `fast` or `accurate` (see `ConvolutionPrecision`).
   public var convolutions = ConvolutionPrecision.fast
 
+  /// Whether `RUN/tensorboard` gets event files that TensorBoard shows, beside `metrics.jsonl`.
+  public var tensorBoard = true
+  /// Steps, counted from 1, of which `RUN/trace.json` shows what every rank does and when.
+  public var traceSteps: [Int] = []
+
   /// Non-finite gradients, stalls, heartbeats.
   public var faults = FaultConfig()
   /// When gradients are reduced.
@@ -45,6 +50,8 @@ public struct RunConfig: ConfigSection {
     try check(keepLast > 0, "keepLast", "is \(keepLast); at least the newest checkpoint must be kept")
     try check(keepEvery ?? 1 > 0, "keepEvery", "is \(keepEvery ?? 0); it must be at least 1, or null")
     try check(threads ?? 1 > 0, "threads", "is \(threads ?? 0); it must be at least 1, or null")
+    try check(
+      traceSteps.allSatisfy { $0 > 0 }, "traceSteps", "is \(traceSteps); steps are counted from 1")
     try Training.validate("faults", faults)
     try Training.validate("communication", communication)
   }
