@@ -36,6 +36,7 @@ let package = Package(
     .target(name: "Layers", dependencies: ["Tensors"], swiftSettings: numericSwift),
     .target(name: "Tokenizer", dependencies: ["Layers", "Tensors"]),
     .target(name: "Generator", dependencies: ["Layers", "Tensors", "Kernels"], swiftSettings: numericSwift),
+    .target(name: "EventFiles"),
     .target(name: "Optimizers", dependencies: ["Kernels", "CKernels"], swiftSettings: numericSwift),
     .target(name: "Collectives", swiftSettings: numericSwift),
     .target(name: "MPI", dependencies: ["CMPI", "Collectives"]),
@@ -48,7 +49,7 @@ let package = Package(
       name: "Training",
       dependencies: [
         "Kernels", "Tensors", "Layers", "Tokenizer", "Generator", "Optimizers", "Collectives", "DataLoading",
-        "Checkpointing", "Evaluation", crypto, yams,
+        "Checkpointing", "Evaluation", "EventFiles", crypto, yams,
       ]),
     .target(name: "Scaling", dependencies: ["Collectives"]),
     .target(name: "ScalingStudies", dependencies: ["Scaling", "Training", "Evaluation", "Collectives", "DataLoading"]),
@@ -69,9 +70,10 @@ let package = Package(
     .testTarget(
       name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport", "Tensors", "Layers", "Kernels"]),
     .testTarget(name: "KernelsTests", dependencies: ["Kernels"], swiftSettings: numericSwift),
-    .testTarget(name: "TensorsTests", dependencies: ["Tensors", "Layers"], swiftSettings: numericSwift),
+    .testTarget(name: "TensorsTests", dependencies: ["Tensors", "Layers", "Kernels"], swiftSettings: numericSwift),
     .testTarget(name: "TokenizerTests", dependencies: ["Tokenizer", "Optimizers", "TestSupport"]),
     .testTarget(name: "GeneratorTests", dependencies: ["Generator", "Optimizers", "TestSupport"]),
+    .testTarget(name: "EventFilesTests", dependencies: ["EventFiles"]),
     .testTarget(name: "OptimizersTests", dependencies: ["Optimizers"]),
     .testTarget(
       name: "TrainingTests",

@@ -15,10 +15,17 @@ public final class CommunicationTrace: Sendable {
     public var waited = Duration.zero
   }
 
+  /// What learns of every operation that has ended: its name, its beginning and its end.
+  public typealias Observer = @Sendable (
+    _ operation: String, _ start: ContinuousClock.Instant, _ end: ContinuousClock.Instant
+  ) -> Void
+
   private let state = Mutex(Position())
+  private let observer: Observer?
 
   /// A trace of no operation yet.
-  public init() {}
+  /// - Parameter observer: Called on the thread of the operation.
+  public init(observer: Observer? = nil) { self.observer = observer }
 
   /// What the rank is doing now.
   public var position: Position { state.withLock { $0 } }
@@ -42,11 +49,14 @@ public final class CommunicationTrace: Sendable {
   }
 
   func end() {
-    state.withLock {
-      let now = ContinuousClock.now
+    let now = ContinuousClock.now
+    let ended = state.withLock {
+      let ended = ($0.operation, $0.since)
       $0.waited += now - $0.since
       $0.operation = nil
       $0.since = now
+      return ended
     }
+    if let observer, let operation = ended.0 { observer(operation, ended.1, now) }
   }
 }

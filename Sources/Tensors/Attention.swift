@@ -35,11 +35,13 @@ public func attention(
   }
   let y = Tensor(uninitialized: [batch, length, width])
   let logSumExp = Tensor(uninitialized: [batch, heads, length])
+  OperationCount.add(shape.operationCount)
   kernel().apply(into: HeadRows(y.pointer, rowStride: width, rows: length), logSumExp: logSumExp.pointer)
 
   let node = qkv.node
-  return y.recording("attention", from: [qkv], products: 2 * y.count * length) { dY in
+  return y.recording("attention", from: [qkv]) { dY in
     let dQKV = Tensor(repeating: 0, shape: qkv.shape)
+    OperationCount.add(2 * shape.operationCount)
     kernel().applyGradient(
       HeadRows(dY.pointer, rowStride: width, rows: length), y: HeadRows(y.pointer, rowStride: width, rows: length),
       logSumExp: logSumExp.pointer, into: part(0, of: dQKV), dKey: part(1, of: dQKV), dValue: part(2, of: dQKV))
@@ -76,10 +78,12 @@ public func attention(
   }
   let y = Tensor(uninitialized: query.shape)
   let logSumExp = Tensor(uninitialized: [shape.samples, heads, shape.queries])
+  OperationCount.add(shape.operationCount)
   kernel().apply(into: rows(y), logSumExp: logSumExp.pointer)
 
-  return y.recording("attention", from: [query, key, value], products: 2 * y.count * shape.keys) { dY in
+  return y.recording("attention", from: [query, key, value]) { dY in
     let gradients = [query, key, value].map { Tensor(repeating: 0, shape: $0.shape) }
+    OperationCount.add(2 * shape.operationCount)
     kernel().applyGradient(
       rows(dY), y: rows(y), logSumExp: logSumExp.pointer, into: rows(gradients[0]), dKey: rows(gradients[1]),
       dValue: rows(gradients[2]))

@@ -50,18 +50,20 @@ public func convolution(
     outputChannels: weight.channels, kernelHeight: weight.shape[0], kernelWidth: weight.shape[1], stride: stride,
     verticalPadding: padding.vertical, horizontalPadding: padding.horizontal)
   let y = Tensor(uninitialized: [shape.batch, shape.outputHeight, shape.outputWidth, shape.outputChannels])
+  OperationCount.add(shape.operationCount)
   convolution(x.pointer, weight: weight.pointer, bias: bias?.pointer, into: y.pointer, shape, algorithm: algorithm)
   let (xNode, weightNode, biasNode) = (x.node, weight.node, bias?.node)
   // A frozen network needs its inputs' gradients only: do not keep the images for weight gradients nobody wants.
   let neededX = weightNode.map { _ in NeededAgain(x) }
-  let products = y.rows * weight.count
-  return y.recording("convolution", from: [x, weight, bias], products: products) { dY in
+  return y.recording("convolution", from: [x, weight, bias]) { dY in
     xNode?.accumulate { dX, accumulating in
+      OperationCount.add(shape.operationCount)
       convolutionInputGradient(
         dY.pointer, weight: weight.pointer, into: dX.pointer, shape, accumulating: accumulating, algorithm: algorithm)
     }
     weightNode?.accumulate { dW, accumulating in
       guard let x = neededX?.tensor else { return }
+      OperationCount.add(shape.operationCount)
       convolutionWeightGradient(
         x.pointer, dY.pointer, into: dW.pointer, shape, accumulating: accumulating, algorithm: algorithm)
     }
@@ -83,17 +85,21 @@ public func depthwiseConvolution(_ x: Tensor, weight: Tensor, bias: Tensor? = ni
     "depthwiseConvolution: x \(x.shape), weight \(weight.shape), bias \(bias?.shape ?? [])")
   let (batch, height, width, channels) = (x.shape[0], x.shape[1], x.shape[2], x.shape[3])
   let y = Tensor(uninitialized: x.shape)
+  let operations = 2 * 9 * x.count
+  OperationCount.add(operations)
   depthwiseConvolution(
     x.pointer, weight: weight.pointer, bias: bias?.pointer, into: y.pointer, batch: batch, height: height,
     width: width, channels: channels)
   let biasNode = bias?.node
-  return y.recording("depthwiseConvolution", from: [x, weight, bias], products: 9 * y.count) { dY in
+  return y.recording("depthwiseConvolution", from: [x, weight, bias]) { dY in
     x.node?.accumulate { dX, accumulating in
+      OperationCount.add(operations)
       depthwiseInputGradient(
         dY.pointer, weight: weight.pointer, into: dX.pointer, batch: batch, height: height, width: width,
         channels: channels, accumulating: accumulating)
     }
     weight.node?.accumulate { dW, accumulating in
+      OperationCount.add(operations)
       depthwiseWeightGradient(
         x.pointer, dY.pointer, into: dW.pointer, batch: batch, height: height, width: width, channels: channels,
         accumulating: accumulating)

@@ -1,3 +1,5 @@
+import Kernels
+
 /// What the backward pass computes again instead of keeping it: memory against time.
 ///
 /// Results and gradients have the same bits whatever is chosen.
@@ -48,7 +50,9 @@ public func recomputable(
     let leaves = zip(needed, nodes).map { input, node in
       node == nil ? input.tensor : input.tensor.asGatheringLeaf
     }
-    let again = Tape.$isRecording.withValue(true) { Recomputation.$current.withValue(.none) { body(leaves) } }
+    let again = Tape.$isRecording.withValue(true) {
+      Recomputation.$current.withValue(.none) { OperationCount.$current.withValue(nil) { body(leaves) } }
+    }
     again.backward(from: dY)
     for (leaf, node) in zip(leaves, nodes) {
       if let gradient = leaf.node?.gradient { node?.accumulate(adding: gradient) }

@@ -115,16 +115,14 @@ extension Tensor {
   ///
   /// The pullback receives the gradient with respect to this tensor and adds its share to each input's node. It should
   /// capture nodes and only those tensors whose values it reads, because what it captures stays in memory.
-  /// - Parameters:
-  ///   - products: Multiplications with an addition that the result took; for ops that are products of matrices.
-  ///   - recompute: Computes this tensor once more from values that `pullback` captures anyway; ops that need it for
-  ///     their gradients then need not keep it. See `Recomputation`.
+  /// - Parameter recompute: Computes this tensor once more from values that `pullback` captures anyway; ops that need it
+  ///   for their gradients then need not keep it. See `Recomputation`.
   public func recording(
-    _ name: StaticString, from inputs: [Tensor?], products: Int = 0, recompute: (() -> Tensor)? = nil,
+    _ name: StaticString, from inputs: [Tensor?], recompute: (() -> Tensor)? = nil,
     _ pullback: @escaping (_ dY: Tensor) -> Void
   ) -> Tensor {
-    let nodes = Tape.isRecording ? inputs.compactMap { $0?.node } : []
-    if products > 0 { OperationCount.current?.add(products: products, hasGradient: !nodes.isEmpty) }
+    guard Tape.isRecording else { return self }
+    let nodes = inputs.compactMap { $0?.node }
     guard !nodes.isEmpty else { return self }
     let node = GradientNode(name, shape: shape, inputs: nodes, pullback: pullback, home: nil)
     if Recomputation.current != .none { node.recompute = recompute }

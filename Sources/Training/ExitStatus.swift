@@ -1,6 +1,7 @@
 public import Checkpointing
 public import Collectives
 public import DataLoading
+public import EventFiles
 
 // With which status `mergevq` ends, by the kind of error, in the manner of `sysexits.h`:
 //
@@ -34,4 +35,9 @@ extension RunDirectoryError: ExitStatusError {
   public var exitStatus: Int32 {
     if case .inUse = reason { 64 } else { 74 }
   }
+}
+
+extension EventFileError: ExitStatusError {
+  /// 74 (`EX_IOERR`).
+  public var exitStatus: Int32 { 74 }
 }

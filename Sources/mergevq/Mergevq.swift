@@ -15,7 +15,7 @@ struct Mergevq: ParsableCommand {
       """,
     subcommands: [
       TokenizerCommand.self, GeneratorCommand.self, DataCommand.self, CheckpointCommand.self, DoctorCommand.self,
-      ScalingCommand.self, SuperviseCommand.self, StatusCommand.self,
+      ScalingCommand.self, SuperviseCommand.self, StatusCommand.self, WatchCommand.self, ReportCommand.self,
     ])
 
   /// As the library's own, but the ranks of a job show help and usage errors once.

@@ -33,6 +33,10 @@ public struct RunConfig: ConfigSection {
   /// What the backward pass computes again instead of keeping it: `none`, `elementwise` or `blocks` (see
   /// `Recomputation`).
   public var recomputation = Recomputation.none
+  /// Whether `RUN/tensorboard` gets event files that TensorBoard shows, beside `metrics.jsonl`.
+  public var tensorBoard = true
+  /// Steps, counted from 1, of which `RUN/trace.json` shows what every rank does and when.
+  public var traceSteps: [Int] = []
 
   /// Non-finite gradients, stalls, heartbeats.
   public var faults = FaultConfig()
@@ -54,6 +58,8 @@ public struct RunConfig: ConfigSection {
     try check(keepLast > 0, "keepLast", "is \(keepLast); at least the newest checkpoint must be kept")
     try check(keepEvery ?? 1 > 0, "keepEvery", "is \(keepEvery ?? 0); it must be at least 1, or null")
     try check(threads ?? 1 > 0, "threads", "is \(threads ?? 0); it must be at least 1, or null")
+    try check(
+      traceSteps.allSatisfy { $0 > 0 }, "traceSteps", "is \(traceSteps); steps are counted from 1")
     try Training.validate("faults", faults)
     try Training.validate("communication", communication)
   }

@@ -82,7 +82,7 @@ public struct RankFacts: Codable, Sendable, Equatable {
   }
 
   /// The best of several products of 1024 × 1024 matrices.
-  private static func matrixProductGFLOPS(
+  static func matrixProductGFLOPS(
     _ multiply: (MatrixView, MatrixView, MatrixView, Float, Bool) -> Void
   ) -> Double {
     let side = 1024
@@ -95,7 +95,7 @@ public struct RankFacts: Codable, Sendable, Equatable {
   }
 
   /// The value of the first `name: value` line of a file of the kernel; nil if it has none.
-  private static func field(_ name: String, in path: String) -> String? {
+  static func field(_ name: String, in path: String) -> String? {
     text(of: path).split(separator: "\n").first { $0.hasPrefix(name) }
       .flatMap { $0.split(separator: ":", maxSplits: 1).dropFirst().first }
       .map { $0.trimmingCharacters(in: .whitespaces) }

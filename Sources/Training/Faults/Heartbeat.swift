@@ -27,6 +27,10 @@ public struct Heartbeat: Codable, Sendable, Equatable {
   public var operation: String?
   /// For how long it has been in that operation, or out of any.
   public var seconds = 0.0
+  /// Optimizer steps of the whole run; nil before training begins.
+  public var totalSteps: Int?
+  /// How fast it computes, as of its last report; nil before the first.
+  public var rate: ComputeRate?
   /// What a step takes it, as of its last report; nil before the first.
   public var times: StepTimes?
 

@@ -68,8 +68,16 @@ final class RankMonitor: Sendable {
   /// Says how many steps are done.
   func completed(step: Int) { state.withLock { $0.heartbeat.step = step } }
 
-  /// Says what a step takes.
-  func measured(_ times: StepTimes) { state.withLock { $0.heartbeat.times = times } }
+  /// Says how many steps the whole run has.
+  func begins(totalSteps: Int) { state.withLock { $0.heartbeat.totalSteps = totalSteps } }
+
+  /// Says what a step takes, and how fast the rank computes.
+  func measured(_ times: StepTimes, _ rate: ComputeRate) {
+    state.withLock {
+      $0.heartbeat.times = times
+      $0.heartbeat.rate = rate
+    }
+  }
 
   /// Writes the heartbeat as it is now.
   private func beat() throws(RunDirectoryError) { try directory.write(current(counting: true)) }

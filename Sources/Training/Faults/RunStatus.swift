@@ -2,7 +2,8 @@ import Foundation
 
 /// Where the ranks of a run are, as their heartbeats say: what `mergevq status` shows.
 public struct RunStatus {
-  private let heartbeats: [Heartbeat]
+  /// The heartbeats that there are, by rank.
+  public let heartbeats: [Heartbeat]
 
   /// Reads the heartbeats of a run.
   /// - Throws: `ConfigError` if there are none.
@@ -17,10 +18,12 @@ public struct RunStatus {
 
   /// A line for each rank, then the slow hosts.
   public var text: String {
-    let header = ["rank", "host", "step", "work", "data", "communication", "written", "doing"]
+    let header = ["rank", "host", "step", "work", "data", "communication", "GFLOPS", "memory", "written", "doing"]
     let rows = heartbeats.map { beat in
       let times = beat.times.map { [$0.work, $0.data, $0.communication].map(Self.seconds) } ?? ["–", "–", "–"]
-      return ["\(beat.rank)", beat.host, "\(beat.step)"] + times + [beat.time, beat.place]
+      let rate = beat.rate.map { String(format: "%.1f", $0.gflops) } ?? "–"
+      let memory = beat.rate?.peakMemory.map { String(format: "%.2f GiB", Double($0) / 1_073_741_824) } ?? "–"
+      return ["\(beat.rank)", beat.host, "\(beat.step)"] + times + [rate, memory, beat.time, beat.place]
     }
     let widths = header.indices.map { column in ([header] + rows).map { $0[column].count }.max() ?? 0 }
     let lines = ([header] + rows).map { row in

@@ -49,6 +49,7 @@ final class GeneratorTask: TrainingTask {
   ) throws -> [(name: String, value: Double)] {
     let draws = TrainingDraws(seed: recipe.run.seed, firstSample: batch.firstGlobalIndex)
     let loss = model.loss(of: batch, classes: draws.dropping(batch.labels, config: recipe.model), draws: draws)
+    StepTimeline.current?.enter("backward")
     loss.total.backward(scale: 1 / Float(rounds), announcing: round == rounds - 1)
     return [
       ("loss", Double(loss.total.item)), ("pre", Double(loss.pre.item)), ("post", Double(loss.post.item)),

@@ -24,11 +24,13 @@ final class OverlappedReduction: @unchecked Sendable {
   private var missing: [Int] = []
   private var submittedCount = 0
   private var localSumOfSquares = 0.0
+  private var waited = Duration.zero
 
   /// Guards what follows, which both threads use.
   private let condition = NSCondition()
   private var waiting: [Int] = []
   private var reducedCount = 0
+  private var busy = Duration.zero
   private var failure: CommunicationError?
   private var isStopped = false
 
@@ -58,6 +60,9 @@ final class OverlappedReduction: @unchecked Sendable {
 
   /// How many buckets there are.
   var bucketCount: Int { buckets.ranges.count }
+
+  /// How long reductions took since the start while training did not wait for them.
+  var hiddenDuration: Duration { max(.zero, condition.withLock { busy } - waited) }
 
   /// Ends the thread once it has nothing to do; the gradients announce nothing any more.
   func stop() {
@@ -100,6 +105,8 @@ final class OverlappedReduction: @unchecked Sendable {
 
   /// Waits until this rank's range holds the mean of the gradients over the ranks.
   func wait() throws(CommunicationError) {
+    let start = ContinuousClock.now
+    defer { waited += ContinuousClock.now - start }
     try trace.note("reduceScatter of \(plan.count) values in \(bucketCount) buckets") { () throws(CommunicationError) in
       condition.lock()
       defer { condition.unlock() }
@@ -114,12 +121,13 @@ final class OverlappedReduction: @unchecked Sendable {
 
   private func work() {
     while let index = next() {
+      let start = ContinuousClock.now
       do throws(CommunicationError) {
         try communicator.reduceScatter(
           gradients(ofBucket: index), ranges: plan.ranges(within: buckets.ranges[index]), .mean, format: format)
-        finish(nil)
+        finish(nil, since: start)
       } catch {
-        return finish(error)
+        return finish(error, since: start)
       }
     }
   }
@@ -131,8 +139,9 @@ final class OverlappedReduction: @unchecked Sendable {
     }
   }
 
-  private func finish(_ error: CommunicationError?) {
+  private func finish(_ error: CommunicationError?, since start: ContinuousClock.Instant) {
     condition.withLock {
+      busy += ContinuousClock.now - start
       reducedCount += 1
       failure = failure ?? error
       condition.broadcast()

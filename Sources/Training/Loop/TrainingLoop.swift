@@ -1,5 +1,7 @@
 import Collectives
+import DataLoading
 import Foundation
+import Kernels
 
 /// What a training reports to the outside.
 public struct TrainingReporter {
@@ -53,6 +55,12 @@ final class TrainingLoop<Task: TrainingTask> {
     let checkpoints: RunCheckpoints
     /// The metrics file, on rank 0 only.
     let log: MetricsLog?
+    /// Event files for TensorBoard, on rank 0 at most.
+    let tensorBoard: TensorBoardLog?
+    /// What this rank's processor can do, see `ComputeRate`.
+    let peakGFLOPS: Double
+    /// Notes what happens in the steps to trace.
+    let timeline: StepTimeline?
     let reporter: TrainingReporter
     let interruption: Interruption
     let monitor: RankMonitor
@@ -72,6 +80,10 @@ final class TrainingLoop<Task: TrainingTask> {
   private let firstStep: Int
   private var pace = Pace()
   private var interval = IntervalSums()
+  /// What the layers compute, and how much of it had been reported after which step.
+  private let operations = OperationCount()
+  private var reported: (operations: Int, step: Int)
+  private var hiddenBefore = Duration.zero
   private var skippedInARow = 0
   /// Steps that were skipped since this start.
   private var skippedSteps = 0
@@ -91,8 +103,10 @@ final class TrainingLoop<Task: TrainingTask> {
     self.completedSteps = completedSteps
     self.environment = environment
     firstStep = completedSteps
+    reported = (0, completedSteps)
     hosts = try environment.communicator.allGather(environment.communicator.hostName)
     environment.monitor.completed(step: completedSteps)
+    environment.monitor.begins(totalSteps: environment.totalSteps)
     environment.checkpoints.reserveMemory(for: task)
   }
 
@@ -104,6 +118,7 @@ final class TrainingLoop<Task: TrainingTask> {
     let last = min(environment.totalSteps, max(stop ?? environment.totalSteps, completedSteps))
     do {
       while completedSteps < last {
+        environment.timeline?.begin(step: completedSteps + 1)
         if let step = try self.step() {
           try finishCheckpoint()
           return .mustRollBack(step: step)
@@ -118,6 +133,7 @@ final class TrainingLoop<Task: TrainingTask> {
           try validate()
         }
         let signal = try keepCheckpoints(isLast: completedSteps == last)
+        try endTracedStep()
         if let signal { return .ended(.interrupted(signal: signal, step: completedSteps)) }
       }
     } catch let error as any AgreedError {
@@ -128,6 +144,24 @@ final class TrainingLoop<Task: TrainingTask> {
     return .ended(completedSteps < environment.totalSteps ? .stopped(step: completedSteps) : .finished)
   }
 
+  /// Says what this rank does from now on, to the monitor and to the timeline.
+  private func enter(_ activity: String, phase: String? = nil) {
+    environment.monitor.enter(activity)
+    environment.timeline?.enter(phase ?? activity)
+  }
+
+  /// After the last of the steps to trace, the ranks put their timelines together.
+  private func endTracedStep() throws {
+    guard let timeline = environment.timeline else { return }
+    timeline.endStep()
+    guard completedSteps == timeline.steps.max() else { return }
+    enter("writing the trace")
+    try ChromeTrace.write(timeline, to: environment.directory.tracePath, communicator)
+    if communicator.isFirst {
+      environment.reporter.message("\(environment.directory.tracePath): open it in ui.perfetto.dev or chrome://tracing")
+    }
+  }
+
   /// Starts a checkpoint if one is due, or takes the one that is being written further; returns the signal on which
   /// the run must end. The ranks agree on signals and on the writers' progress in one exchange.
   private func keepCheckpoints(isLast: Bool) throws -> Int32? {
@@ -136,7 +170,7 @@ final class TrainingLoop<Task: TrainingTask> {
     let signal = state[0] == 0 ? nil : Int32(state[0])
     let isDue = run.checkpointEvery > 0 && (completedSteps % run.checkpointEvery == 0 || isLast)
     if isDue || signal != nil {
-      environment.monitor.enter("copying the checkpoint of step \(completedSteps)")
+      enter("copying the checkpoint of step \(completedSteps)")
       let duration = try checkpoints.begin(
         task: task, step: completedSteps, cursor: completedSteps * batch.global)
       interval.add([("checkpointCopySeconds", duration / .seconds(1))])
@@ -148,7 +182,7 @@ final class TrainingLoop<Task: TrainingTask> {
   }
 
   private func finishCheckpoint() throws {
-    environment.monitor.enter("writing a checkpoint")
+    enter("writing a checkpoint")
     try checkpoints.finish()
   }
 
@@ -162,7 +196,7 @@ final class TrainingLoop<Task: TrainingTask> {
     let isExcluded = environment.excludedSteps.contains(completedSteps)
     for weights in task.weights { weights.startStep() }
     for round in 0..<batch.accumulation {
-      environment.monitor.enter("reading data")
+      enter("reading data")
       let share = try communicator.collectively("reading data for step \(completedSteps + 1)") {
         let start = ContinuousClock.now
         defer { data += ContinuousClock.now - start }
@@ -170,14 +204,16 @@ final class TrainingLoop<Task: TrainingTask> {
       }
       samples += share.sampleIndices
       guard !isExcluded else { continue }
-      environment.monitor.enter("forward and backward")
-      let values = try task.accumulateGradients(share, step: completedSteps, round: round, of: batch.accumulation)
+      enter("forward and backward", phase: "forward")
+      let values = try OperationCount.$current.withValue(operations) {
+        try task.accumulateGradients(share, step: completedSteps, round: round, of: batch.accumulation)
+      }
       terms.add(values.map { ($0.name, $0.value / Double(batch.accumulation)) })
     }
     if isExcluded {
       skip()
     } else if let sums = try agreedSums(terms, samples: samples) {
-      environment.monitor.enter("updating the weights")
+      enter("updating the weights")
       for (index, weights) in task.weights.enumerated() {
         let update = try weights.update(step: completedSteps, sumOfSquares: sums[index])
         if index == 0 { terms.add([("gradientNorm", update.gradientNorm), ("learningRate", update.learningRate)]) }
@@ -195,6 +231,10 @@ final class TrainingLoop<Task: TrainingTask> {
       StepTimes(
         work: (total - data - communication) / .seconds(1), data: data / .seconds(1),
         communication: communication / .seconds(1)))
+    if let hidden = task.weights.first?.overlap?.hiddenDuration {
+      interval.add([("communicationHiddenSeconds", (hidden - hiddenBefore) / .seconds(1))])
+      hiddenBefore = hidden
+    }
     completedSteps += 1
     environment.monitor.completed(step: completedSteps)
     pace.record(images: batch.global, duration: total)
@@ -210,7 +250,7 @@ final class TrainingLoop<Task: TrainingTask> {
   /// a gradient of any rank is not finite and the step must not be applied.
   /// - Throws: `TrainingError` if the run must end for that.
   private func agreedSums(_ terms: IntervalSums, samples: [Int]) throws -> [Double]? {
-    environment.monitor.enter("reducing gradients")
+    enter("reducing gradients")
     let lossIsFinite = terms.areFinite
     let gradientsAreFinite = task.weights.allSatisfy { $0.localSumOfSquares().isFinite }
     var sums = try task.weights.map { try $0.reduceGradients() }
@@ -244,10 +284,11 @@ final class TrainingLoop<Task: TrainingTask> {
 
   /// Means over the interval and all ranks, to the log and the progress line; who is slow.
   private func report() throws {
-    environment.monitor.enter("reporting")
+    enter("reporting")
     let means = try interval.means(communicator)
     let times = try interval.times(of: communicator)
-    environment.monitor.measured(times[communicator.rank])
+    let rate = computeRate(times[communicator.rank])
+    environment.monitor.measured(times[communicator.rank], rate)
     let stragglers = StragglerReport(times: times, hosts: hosts)
     var values = means + (try task.intervalMetrics())
     values.append(("badImages", Double(try communicator.allReduce(Int64(source.badImageCount), .sum))))
@@ -256,12 +297,13 @@ final class TrainingLoop<Task: TrainingTask> {
     values.append(("skippedSteps", Double(skippedSteps)))
     values += stragglers.values
     if run.logRanks { values += times.enumerated().flatMap { $1.values(ofRank: $0) } }
+    values += try rate.values(communicator)
     interval = IntervalSums()
     guard let log = environment.log else { return }
     var record = MetricsRecord(step: completedSteps, kind: .train, values: [:])
     for (name, value) in values { record.values[name] = value }
     record.values["imagesPerSecond"] = pace.imagesPerSecond
-    try log.append(record)
+    try append(record, to: log)
     environment.reporter.progress(
       Progress(
         step: completedSteps, totalSteps: environment.totalSteps,
@@ -282,23 +324,59 @@ final class TrainingLoop<Task: TrainingTask> {
     guard let log = environment.log, !values.isEmpty else { return }
     var record = MetricsRecord(step: completedSteps, kind: .epoch, values: ["epoch": Double(epoch)])
     for (name, value) in values { record.values[name] = value }
+    try append(record, to: log)
+  }
+
+  private func append(_ record: MetricsRecord, to log: MetricsLog) throws {
     try log.append(record)
+    try environment.tensorBoard?.append(record)
+  }
+
+  /// What this rank computed in the interval that ends now, given what its steps took.
+  private func computeRate(_ times: StepTimes) -> ComputeRate {
+    let steps = Double(max(1, completedSteps - reported.step))
+    let perStep = Double(operations.total - reported.operations) / steps
+    reported = (operations.total, completedSteps)
+    let seconds = times.work + times.data + times.communication
+    return ComputeRate(
+      gflops: seconds > 0 ? perStep / seconds / 1e9 : 0, peakGFLOPS: environment.peakGFLOPS,
+      peakMemory: ComputeRate.peakMemoryOfProcess)
   }
 
   private func validate() throws {
     guard let weights = task.weights.first else { return }
-    environment.monitor.enter("validating")
+    enter("validating")
     let values: [(name: String, value: Double)]
     do {
-      values = try weights.withAverage { try task.validate() }
+      values = try weights.withAverage {
+        let values = try task.validate()
+        try communicator.collectively("showing the model") {
+          if communicator.isFirst { try showModel(weights) }
+        }
+        return values
+      }
     } catch is Interrupted {
       return  // The signal is still pending: the checkpoint at the end of this step comes first.
     }
     guard let log = environment.log, !values.isEmpty else { return }
-    try log.append(
-      MetricsRecord(step: completedSteps, kind: .validation, values: Dictionary(values.map { ($0, $1) }) { $1 }))
+    try append(
+      MetricsRecord(step: completedSteps, kind: .validation, values: Dictionary(values.map { ($0, $1) }) { $1 }),
+      to: log)
     let text = values.map { "\($0.name) \(String(format: "%.4g", $0.value))" }.joined(separator: ", ")
     environment.reporter.message("validation after step \(completedSteps): \(text)")
+  }
+}
+
+extension TrainingLoop {
+  /// Keeps a picture of what the model, as it is, makes of a few samples, and tells TensorBoard how its weights are
+  /// distributed.
+  private func showModel(_ weights: ShardedWeights) throws {
+    if let picture = try task.validationPicture() {
+      let jpeg = try picture.encodedAsJPEG(quality: 90)
+      try ReconstructionHistory(environment.directory).keep(jpeg, step: completedSteps)
+      try environment.tensorBoard?.append(step: completedSteps, picture: picture, jpeg: jpeg)
+    }
+    try environment.tensorBoard?.append(step: completedSteps, weightsOf: weights)
   }
 }
 

@@ -40,7 +40,10 @@ final class TrainingRun<R: TrainingRecipe> {
   let interruption = Interruption()
   private let reporter: TrainingReporter
   private let checkpointObserver: (@Sendable (CheckpointWriter.Stage) -> Void)?
-  private let trace = CommunicationTrace()
+  private let timeline: StepTimeline?
+  private let trace: CommunicationTrace
+  /// What this rank's processor can do, see `ComputeRate`.
+  private let peakGFLOPS: Double
   private let sequence: SequenceCheckedCommunicator
   private let directory: RunDirectory
   private let lock: RunLock?
@@ -60,14 +63,22 @@ final class TrainingRun<R: TrainingRecipe> {
     self.reporter = reporter
     self.checkpointObserver = checkpointObserver
     let faults = recipe.run.faults
+    let timeline = recipe.run.traceSteps.isEmpty ? nil : StepTimeline(steps: recipe.run.traceSteps)
+    self.timeline = timeline
+    trace = Self.trace(timeline, .training)
     sequence = SequenceCheckedCommunicator(base, checkedCallCount: faults.checkedSteps > 0 ? .max : 0)
     let communicator = TracedCommunicator(sequence, trace: trace)
     self.communicator = communicator
     let spareCores = try beginTraining(recipe.run, communicator: communicator)
     let settings = recipe.run.communication
     if communicator.worldSize > 1 && (settings.overlap == .always || settings.overlap == .automatic && spareCores > 0) {
-      overlap = (try communicator.duplicate(), settings.bucketBytes)
+      overlap = (
+        TracedCommunicator(try communicator.duplicate(), trace: Self.trace(timeline, .reduction)), settings.bucketBytes
+      )
     }
+    // All at the same time, as in training.
+    try communicator.barrier()
+    peakGFLOPS = RankFacts.matrixProductGFLOPS(gemm)
     let directory = RunDirectory(path: recipe.runDirectory)
     self.directory = directory
     lock = try communicator.collectively("opening the run directory") {
@@ -77,6 +88,12 @@ final class TrainingRun<R: TrainingRecipe> {
     }
     monitor = try RankMonitor(
       communicator, trace: trace, directory: directory, config: faults, alarm: reporter.alarm)
+  }
+
+  /// Notes operations in a timeline, if there is one.
+  private static func trace(_ timeline: StepTimeline?, _ thread: StepTimeline.Thread) -> CommunicationTrace {
+    guard let timeline else { return CommunicationTrace() }
+    return CommunicationTrace { timeline.note($0, on: thread, from: $1, to: $2) }
   }
 
   deinit {
@@ -127,6 +144,10 @@ final class TrainingRun<R: TrainingRecipe> {
         if start > 0 { try log.append(MetricsRecord(step: start, kind: .resume, values: [:])) }
         return log
       }
+      let tensorBoard = try communicator.collectively("opening the event file") {
+        communicator.isFirst && recipe.run.tensorBoard
+          ? try TensorBoardLog(directory, resumingAt: start) : TensorBoardLog?.none
+      }
       say(summary(task))
       let reduction = try overlappedReduction(of: task)
       defer { reduction?.stop() }
@@ -138,11 +159,14 @@ final class TrainingRun<R: TrainingRecipe> {
         task: task, source: source, completedSteps: start,
         .init(
           communicator: communicator, run: recipe.run, batch: recipe.batch, totalSteps: totalSteps,
-          directory: directory, checkpoints: checkpoints, log: log, reporter: reporter, interruption: interruption,
-          monitor: monitor, excludedSteps: rollbacks.excludedSteps,
+          directory: directory, checkpoints: checkpoints, log: log, tensorBoard: tensorBoard, peakGFLOPS: peakGFLOPS,
+          timeline: timeline, reporter: reporter, interruption: interruption, monitor: monitor,
+          excludedSteps: rollbacks.excludedSteps,
           stopChecking: { [sequence] in sequence.stopChecking() }))
       let ending = try ConvolutionPrecision.$current.withValue(recipe.run.convolutions) {
-        try Recomputation.$current.withValue(recipe.run.recomputation) { try loop.run(stoppingAt: stop) }
+        try Recomputation.$current.withValue(recipe.run.recomputation) {
+          try StepTimeline.$current.withValue(timeline) { try loop.run(stoppingAt: stop) }
+        }
       }
       switch ending {
       case .mustRollBack(let step):
@@ -186,6 +210,10 @@ final class TrainingRun<R: TrainingRecipe> {
     monitor.enter("drawing pictures")
     try task.weights.first?.withAverage {
       try communicator.collectively("drawing pictures") { try finish(task, directory) }
+    }
+    try communicator.collectively("writing the report") {
+      guard communicator.isFirst else { return }
+      try RunReport(directory).write()
     }
   }
 

@@ -43,6 +43,10 @@ public protocol TrainingTask: AnyObject {
   /// Values over the validation data with the weights as they are, the same on every rank. Collective.
   func validate() throws -> [(name: String, value: Double)]
 
+  /// A picture of what the model makes of a few validation samples with the weights as they are; nil where there is
+  /// nothing to show, which is the default. Called on one rank.
+  func validationPicture() throws -> PixelImage?
+
   /// What else must be restored for an exact resume, as JSON text; the same on every rank. Collective.
   func savedState() throws -> String
 
@@ -56,6 +60,9 @@ extension TrainingTask {
 
   /// Nothing.
   public func epochMetrics() throws -> [(name: String, value: Double)] { [] }
+
+  /// None.
+  public func validationPicture() throws -> PixelImage? { nil }
 
   /// Nothing: for models that have no state but their weights.
   public func discardStep() {}

@@ -7,6 +7,12 @@ public struct LossPicture {
 
   /// One panel per value of the training records, validation values beside the training values of the same name.
   public init(records: [MetricsRecord], title: String) {
+    let resumes = records.filter { $0.kind == .resume }.map { LinePlot.Marker(x: Double($0.step), label: "resumed") }
+    plot = LinePlot(title: title, panels: Self.panels(records), horizontalLabel: "step", markers: resumes)
+  }
+
+  /// The charts that there is something to draw in.
+  static func panels(_ records: [MetricsRecord]) -> [LinePlot.Panel] {
     let shown: [(name: String, title: String)] = [
       ("loss", "loss"), ("pre", "first factor, nats"), ("post", "second factor, nats"), ("l1", "mean absolute error"),
       ("psnr", "validation PSNR, dB"),
@@ -18,7 +24,7 @@ public struct LossPicture {
       ("logitsFake", "mean logit of reconstructions"), ("codesUsed", "share of codes used"),
       ("gradientNorm", "gradient norm"), ("imagesPerSecond", "images per second"),
     ]
-    let panels = shown.compactMap { name, title -> LinePlot.Panel? in
+    return shown.compactMap { name, title -> LinePlot.Panel? in
       func curve(_ label: String, _ name: String, of kind: MetricsRecord.Kind) -> LinePlot.Series? {
         let points = records.filter { $0.kind == kind }.compactMap { record in
           record.values[name].map { SIMD2(Double(record.step), $0) }
@@ -31,8 +37,6 @@ public struct LossPicture {
       ].compactMap(\.self)
       return series.isEmpty ? nil : LinePlot.Panel(title: title, series: series)
     }
-    let resumes = records.filter { $0.kind == .resume }.map { LinePlot.Marker(x: Double($0.step), label: "resumed") }
-    plot = LinePlot(title: title, panels: panels, horizontalLabel: "step", markers: resumes)
   }
 
   /// Draws the curves and writes them as a PNG.

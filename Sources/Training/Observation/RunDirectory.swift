@@ -14,6 +14,10 @@ public struct RunDirectory: Sendable, Equatable {
   public var metricsPath: String { path + "/metrics.jsonl" }
   /// One JSON line per rank and step whose loss or gradients were not finite, see `NonFiniteRecord`.
   public var nonFinitePath: String { path + "/non-finite.jsonl" }
+  /// What every rank did in the steps of `run.traceSteps`, see `ChromeTrace`.
+  public var tracePath: String { path + "/trace.json" }
+  /// The run on one page, see `RunReport`.
+  public var reportPath: String { path + "/report.html" }
   /// Says which job trains here, see `RunLock`.
   public var lockPath: String { path + "/lock" }
 

@@ -66,7 +66,9 @@ final class StageOneStep {
       // through the decoder.
       let leaf = output.reconstruction.detached.trackingGradient
       let images = objective.reconstruction(leaf, of: input.images, perceptual: networks.perceptual)
+      StepTimeline.current?.enter("backward of the image losses")
       images.total.backward()
+      StepTimeline.current?.enter("the discriminator's opinion")
       let opinion = try player.opinion(on: output.reconstruction, frozen: arena)
       let weight = try adversarialWeight(
         player.settings.weight, reconstruction: leaf.gradient, adversarial: opinion.imageGradient,
@@ -74,17 +76,20 @@ final class StageOneStep {
       terms = try objective.codes(output, model: model, averageOverRanks: average)
       if let alignment { align(input, keep: keep, with: alignment, into: &terms) }
       let direction = leaf.gradient + weight * opinion.imageGradient
+      StepTimeline.current?.enter("backward")
       (terms.total + projection(output.reconstruction, onto: direction)).backward(scale: scale, announcing: isLast)
       terms.named = images.named + terms.named
       values.append(("loss", Double(images.total.item + terms.total.item + weight * opinion.loss)))
       values += terms.named.map { ($0.name, Double($0.value)) }
       values += [("adversarial", Double(opinion.loss)), ("adversarialWeight", Double(weight))]
+      StepTimeline.current?.enter("discriminator")
       values += try player.accumulateGradients(real: input.images, fake: output.reconstruction, scale: scale)
         .map { ($0.name, Double($0.value)) }
     } else {
       terms = try objective(
         output, images: input.images, model: model, perceptual: networks.perceptual, averageOverRanks: average)
       if let alignment { align(input, keep: keep, with: alignment, into: &terms) }
+      StepTimeline.current?.enter("backward")
       terms.total.backward(scale: scale, announcing: isLast)
       values.append(("loss", Double(terms.total.item)))
       values += terms.named.map { ($0.name, Double($0.value)) }

@@ -18,6 +18,7 @@ public final class TokenizerTask: TrainingTask {
   private let stage: StageOneStep
   private let communicator: any Communicator
   private let forEachValidationBatch: ValidationPass
+  private let picture: ((TokenizerModel) throws -> PixelImage)?
   /// What the codes of the training images say about the codebook.
   let codebook: CodebookStatistics
   /// What the discriminator remembered before the step under way.
@@ -27,11 +28,14 @@ public final class TokenizerTask: TrainingTask {
   public typealias ValidationPass = (_ body: (ImageBatch) throws -> Void) throws -> Void
 
   /// A task with a model of random weights, or of those that the recipe names for its beginning.
+  /// - Parameter picture: Draws what a model makes of a few images.
   /// - Throws: `PeerFailure` if the weights for the beginning cannot be read or do not fit.
   public init(
     recipe: TokenizerRecipe, totalSteps: Int, stepsPerEpoch: Int, communicator: any Communicator,
-    networks: BroughtNetworks = BroughtNetworks(), forEachValidationBatch: @escaping ValidationPass
+    networks: BroughtNetworks = BroughtNetworks(), picture: ((TokenizerModel) throws -> PixelImage)? = nil,
+    forEachValidationBatch: @escaping ValidationPass
   ) throws {
+    self.picture = picture
     self.recipe = recipe
     self.stepsPerEpoch = stepsPerEpoch
     self.communicator = communicator
@@ -112,6 +116,9 @@ public final class TokenizerTask: TrainingTask {
     return [("l1", sums[0] / sums[2]), ("psnr", sums[1] / sums[2]), ("images", sums[2])]
       + (try codebook.intervalMetrics())
   }
+
+  /// Reconstructions of a few images.
+  public func validationPicture() throws -> PixelImage? { try picture?(model) }
 
   /// What a resumption needs beside the weights; everything random is a function of the step.
   private struct State: Codable {

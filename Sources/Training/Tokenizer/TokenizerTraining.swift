@@ -47,7 +47,7 @@ public struct TokenizerTraining {
         networks.notices.forEach(run.say)
         return try TokenizerTask(
           recipe: recipe, totalSteps: totalSteps, stepsPerEpoch: stepsPerEpoch, communicator: communicator,
-          networks: networks
+          networks: networks, picture: { try reconstructions($0, of: validation ?? training, limit: 8) }
         ) { [communicator, recipe, interruption = run.interruption] body in
           try forEachValidationBatch(
             of: validation, recipe: recipe, batchSize: imagesPerRank, communicator: communicator,
@@ -86,14 +86,20 @@ public struct TokenizerTraining {
     }
   }
 
+  /// What `model` makes of at most `limit` images.
+  private func reconstructions(
+    _ model: TokenizerModel, of images: any ImageDataset, limit: Int
+  ) throws -> PixelImage {
+    // One more than an even spread, so that a cycle of classes does not show the same few again and again.
+    let shown = min(limit, images.count)
+    let spread = (0..<shown).map { ($0 * (images.count / shown) + $0) % images.count }
+    return try TokenizerPictures(model: model, view: view(recipe, isTraining: false))
+      .reconstructions(of: images, at: spread, keep: recipe.model.defaultKeepCount, title: recipe.name)
+  }
+
   /// The pictures of a run's state.
   private func drawPictures(_ task: TokenizerTask, images: any ImageDataset, directory: RunDirectory) throws {
-    let pictures = TokenizerPictures(model: task.model, view: view(recipe, isTraining: false))
-    // One more than an even spread, so that a cycle of classes does not show the same few again and again.
-    let shown = min(16, images.count)
-    let spread = (0..<shown).map { ($0 * (images.count / shown) + $0) % images.count }
-    try pictures.reconstructions(of: images, at: spread, keep: recipe.model.defaultKeepCount, title: recipe.name)
-      .writePNG(to: directory.path + "/reconstructions.png")
+    try reconstructions(task.model, of: images, limit: 16).writePNG(to: directory.path + "/reconstructions.png")
     try LossPicture(records: MetricsLog.records(of: directory), title: recipe.name).writePNG(
       to: directory.path + "/losses.png")
     try task.codebook.picture(title: "\(recipe.name): codes of the last epoch")?.image()

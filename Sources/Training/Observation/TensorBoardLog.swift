@@ -1,0 +1,44 @@
+import DataLoading
+import EventFiles
+import Foundation
+import Tensors
+
+/// Tells TensorBoard what `metrics.jsonl` says, and shows it pictures and distributions: `RUN/tensorboard`. One rank has
+/// one.
+final class TensorBoardLog {
+  private let file: EventFile
+
+  /// Starts an event file of its own for this start of the run, which has done `step` steps.
+  /// - Throws: `RunDirectoryError`, `EventFileError`.
+  init(_ directory: RunDirectory, resumingAt step: Int) throws {
+    let folder = directory.path + "/tensorboard"
+    guard mkdir(folder, 0o755) == 0 || errno == EEXIST else { throw RunDirectoryError.system("mkdir", folder) }
+    file = try EventFile(folder: folder, firstStep: step + 1)
+  }
+
+  /// A record's values as `train/loss`, `validation/psnr`.
+  func append(_ record: MetricsRecord) throws(EventFileError) {
+    try file.append(
+      step: record.step,
+      scalars: record.values.sorted { $0.key < $1.key }.map { ("\(record.kind.rawValue)/\($0.key)", $0.value) })
+  }
+
+  /// What a validation shows.
+  func append(step: Int, picture: PixelImage, jpeg: [UInt8]) throws(EventFileError) {
+    try file.append(
+      step: step, tag: "validation/reconstructions", encoded: jpeg, width: picture.width, height: picture.height)
+  }
+
+  /// The distribution of the weights of every part of a model.
+  func append(step: Int, weightsOf weights: ShardedWeights) throws(EventFileError) {
+    var values: [String: [Float]] = [:]
+    for entry in weights.arena.entries {
+      values[String(entry.name.prefix { $0 != "." }), default: []] += weights.arena.values[entry.range]
+    }
+    var histograms: [(tag: String, histogram: Histogram)] = []
+    for (part, values) in values.sorted(by: { $0.key < $1.key }) {
+      if let histogram = Histogram(of: values) { histograms.append((tag: "weights/\(part)", histogram: histogram)) }
+    }
+    try file.append(step: step, histograms: histograms)
+  }
+}
