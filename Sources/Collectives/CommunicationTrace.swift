@@ -16,9 +16,10 @@ public final class CommunicationTrace: Sendable {
   }
 
   /// What learns of every operation that has ended: its name, its beginning and its end.
-  public typealias Observer = @Sendable (
-    _ operation: String, _ start: ContinuousClock.Instant, _ end: ContinuousClock.Instant
-  ) -> Void
+  public typealias Observer =
+    @Sendable (
+      _ operation: String, _ start: ContinuousClock.Instant, _ end: ContinuousClock.Instant
+    ) -> Void
 
   private let state = Mutex(Position())
   private let observer: Observer?

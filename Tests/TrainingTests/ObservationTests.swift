@@ -121,7 +121,8 @@ struct RunWatchTests {
       let frame = try watch.frame()
       #expect(frame.hasEnded)
       #expect(frame.text.contains("step 30/40  ███████████████░░░░░ 75 %  ended"))
-      #expect(frame.text.contains("41.0 images/s | 50 GFLOPS (25 % of peak) | waits: data 10.0 %, communication 20.0 %"))
+      #expect(
+        frame.text.contains("41.0 images/s | 50 GFLOPS (25 % of peak) | waits: data 10.0 %, communication 20.0 %"))
       #expect(frame.text.contains("validation after step 30: loss 0.25"))
       #expect(frame.text.contains("node-7"))
     }

@@ -371,7 +371,7 @@ extension TrainingLoop {
   /// Keeps a picture of what the model, as it is, makes of a few samples, and tells TensorBoard how its weights are
   /// distributed.
   private func showModel(_ weights: ShardedWeights) throws {
-    if let picture = try task.validationPicture() {
+    if run.pictures, let picture = try task.validationPicture() {
       let jpeg = try picture.encodedAsJPEG(quality: 90)
       try ReconstructionHistory(environment.directory).keep(jpeg, step: completedSteps)
       try environment.tensorBoard?.append(step: completedSteps, picture: picture, jpeg: jpeg)

@@ -109,7 +109,8 @@ public struct RunReport {
       panel(
         "computing in a step, seconds",
         [("slowest rank", "workSecondsMax"), ("median", "workSecondsMedian"), ("fastest", "workSecondsMin")]),
-      panel("waiting for data in a step, seconds", [("worst rank", "dataSecondsMax"), ("median", "dataSecondsMedian")]),
+      panel(
+        "waiting for data in a step, seconds", [("worst rank", "dataSecondsMax"), ("median", "dataSecondsMedian")]),
       panel(
         "communication in a step, seconds",
         [("training waits", "communicationSecondsMedian"), ("beside computing", "communicationHiddenSeconds")]),
@@ -132,7 +133,8 @@ public struct RunReport {
       directory.path + "/codebook.png", type: "png", caption: "use of every code, balance of every bit")
     var html = ""
     if !over.isEmpty || atEnd != nil {
-      html += "<section><h2>Reconstructions and merge maps over time</h2><div class=\"strip\">\n"
+      html +=
+        "<section><h2>Reconstructions and merge maps over time</h2><div class=\"strip\">\n"
         + "\((over + [atEnd].compactMap(\.self)).joined())</div></section>\n"
     }
     if let codebook { html += "<section><h2>Code usage</h2><div class=\"strip\">\n\(codebook)</div></section>\n" }
