@@ -60,8 +60,9 @@ public struct PackedMatrix: Sendable {
     guard x.columns == depth, y.columns == columns, x.rows == y.rows, !x.isTransposed, !y.isTransposed else {
       fatalError("PackedMatrix: \(x.rows)×\(x.columns) by \(depth)×\(columns) into \(y.rows)×\(y.columns)")
     }
-    if depth == 0 {
+    guard depth > 0 else {
       for row in 0..<y.rows { kernels_fill(y.columns, 0, y.pointer + row * y.rowStride) }
+      return
     }
     withUnsafeTemporaryAllocation(of: Float.self, capacity: rowsPerBlock * strip) { ragged in
       guard let ragged = ragged.baseAddress else { return }
