@@ -1,4 +1,5 @@
 public import Collectives
+import Foundation
 import Scaling
 
 /// Times on the ranks of a job what a training step does with its gradients and weights.
@@ -18,6 +19,8 @@ public enum NetworkMeasurement {
       let ranges = ShardPlan(count: values.count, shardCount: communicator.worldSize).ranges
       var times: [Double] = []
       for _ in 0...repetitions {
+        // A step computes before it exchanges, and TCP starts slowly again after 0.2 s of silence.
+        Thread.sleep(forTimeInterval: 0.4)
         times.append(
           try communicator.slowestTime { () throws(CommunicationError) in
             try communicator.reduceScatter(values, ranges: ranges, .mean)

@@ -27,7 +27,7 @@ struct ScalingNetworkCommand: ParsableCommand {
   func run() throws {
     try runCommand { communicator in
       let exchanges = try NetworkMeasurement.exchanges(
-        on: communicator, byteCounts: [8, 4 << 20, 16 << 20], repetitions: repetitions)
+        on: communicator, byteCounts: [8, 4 << 20, 32 << 20], repetitions: repetitions)
       let localSize = try communicator.allReduce(Int64(communicator.localSize), .max)
       try communicator.collectively("writing the profile") {
         guard communicator.isFirst else { return }
