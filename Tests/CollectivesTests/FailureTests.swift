@@ -14,7 +14,7 @@ private func caught(_ body: () throws -> Void) -> (any Error)? {
   } catch { return error }
 }
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(10)))
 struct FailureTests {
   @Test func aThrownErrorReleasesTheRanksThatWait() {
     let error = caught {

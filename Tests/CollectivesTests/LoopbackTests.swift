@@ -9,7 +9,7 @@ private func contribution(_ rank: Int, _ index: Int) -> Float {
 
 private func contributions(_ rank: Int, count: Int) -> [Float] { (0..<count).map { contribution(rank, $0) } }
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(10)))
 struct LoopbackTests {
   @Test(arguments: [1, 2, 3, 4], [0, 1, 17, 1000])
   func allReduceSumsInTheOrderOfRanks(worldSize: Int, count: Int) throws {

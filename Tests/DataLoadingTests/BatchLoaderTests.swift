@@ -1,7 +1,7 @@
 import DataLoading
 import Testing
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct BatchLoaderTests {
   private func options(
     batchSize: Int, threads: Int = 2, allowedBadShare: Double = 1, minimum: Int = 0, seed: UInt64 = 9

@@ -4,7 +4,7 @@ import Testing
 @testable import DataLoading
 
 /// Bytes from the wild: what cannot be used is refused with a reason; nothing crashes, hangs or takes much memory.
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(10)))
 struct HostileInputTests {
   @Test func everyKnownTroubleEndsAsItShould() throws {
     let path = fixtureFolder + "/troubles.tar"

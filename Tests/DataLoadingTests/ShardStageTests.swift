@@ -3,7 +3,7 @@ import Testing
 
 @testable import DataLoading
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(10)))
 struct ShardStageTests {
   private let folder: TemporaryFolder
 

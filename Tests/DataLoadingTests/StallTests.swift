@@ -5,7 +5,7 @@ import Testing
 @testable import DataLoading
 
 /// Storage that does not answer for a while.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(10)))
 struct StallTests {
   /// Every image is read from a named pipe: the system call waits until somebody writes.
   private struct PipedImages: EncodedImageDataset {

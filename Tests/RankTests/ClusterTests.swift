@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// Hosts that can be cut off: the virtual cluster of `Cluster/`, where the machine allows it.
-@Suite(.serialized, .timeLimit(.minutes(8)))
+@Suite(.serialized, .timeLimit(.minutes(10)))
 struct ClusterTests {
   private static let scripts = URL(filePath: #filePath).deletingLastPathComponent()
     .appending(path: "../../Cluster").standardized.path

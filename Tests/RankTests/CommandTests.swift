@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// The program as a user starts it. What it says, it says once, however many ranks there are.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(10)))
 struct CommandTests {
   @Test func theDoctorReportsOnceForAllRanks() throws {
     let outcome = try MPIRun.run("mergevq", ["doctor"], rankCount: 2)

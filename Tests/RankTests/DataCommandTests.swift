@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// The commands about images as a user starts them.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(10)))
 struct DataCommandTests {
   @Test func imagesArePackedCountedVerifiedAndTrainedOn() throws {
     let folder = FileManager.default.temporaryDirectory.appending(component: "data-\(UUID().uuidString)").path

@@ -8,7 +8,7 @@ import Testing
 import Tokenizer
 
 /// `tokenizer evaluate` with real processes.
-@Suite(.serialized, .timeLimit(.minutes(4)))
+@Suite(.serialized, .timeLimit(.minutes(10)))
 struct EvaluationCommandTests {
   private static let recipe = """
     name: evaluation-test

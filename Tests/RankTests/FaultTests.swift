@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// Tests that start jobs. One at a time: a job may take all cores.
-@Suite(.serialized, .timeLimit(.minutes(1)))
+@Suite(.serialized, .timeLimit(.minutes(10)))
 enum RankTests {}
 
 /// Whether a process is still there, and not only a dead one nobody has asked for its status.

@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 /// `generator evaluate` and `data reference` with real processes.
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(.serialized, .timeLimit(.minutes(10)))
 struct GeneratorEvaluationTests {
   private let folder: URL
 

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// `mergevq scaling` as a user starts it.
-@Suite(.serialized, .timeLimit(.minutes(3)))
+@Suite(.serialized, .timeLimit(.minutes(10)))
 struct ScalingCommandTests {
   private static let networks = URL(filePath: #filePath).deletingLastPathComponent()
     .appending(path: "../../Cluster/networks").standardized.path

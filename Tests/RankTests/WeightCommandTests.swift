@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// What a user does with a trained tokenizer's weights and codes, with real processes.
-@Suite(.serialized, .timeLimit(.minutes(3)))
+@Suite(.serialized, .timeLimit(.minutes(10)))
 struct WeightCommandTests {
   /// A run of two steps on two ranks, made once for all tests.
   private static let playground = Result { try Playground() }
