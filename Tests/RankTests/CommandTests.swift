@@ -82,6 +82,29 @@ struct CommandTests {
     #expect(FileManager.default.fileExists(atPath: picture))
   }
 
+  @Test func theDryRunForetellsTheMemoryOfTheRun() throws {
+    let folder = FileManager.default.temporaryDirectory.appending(component: "memory-\(UUID().uuidString)")
+    defer { try? FileManager.default.removeItem(at: folder) }
+    // Enough activations that they decide, and few threads, whose stacks and buffers nobody plans.
+    let settings = [
+      "batch.global=16", "data.train=drawn:64,resolution=32,seed=1", "data.validation=null", "run.threads=1",
+      "run.logEvery=1", "run.directory=\(folder.path)",
+    ].flatMap { ["--set", $0] }
+    let plan = try train(["--dry-run"] + settings, rankCount: 1)
+    let memory = plan.standardOutput.components(separatedBy: "memory of a rank").last ?? ""
+    let total = memory.split(separator: "\n").first { $0.hasPrefix("  total") }
+    let planned = try #require(total?.split(separator: " ").dropFirst().first.flatMap { Double($0) }, "\(plan)")
+    let run = try train(["--stop-after", "2"] + settings, rankCount: 1)
+    #expect(run.status == 0, "\(run)")
+    let metrics = try String(contentsOf: folder.appending(component: "metrics.jsonl"), encoding: .utf8)
+    let peaks = metrics.split(separator: "\n").compactMap { line in
+      let record = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
+      return record?["peakMemoryOfFullestRank"] as? Double
+    }
+    let peak = try #require(peaks.last) / 1_073_741_824
+    #expect(abs(planned / peak - 1) < 0.1, "planned \(planned) GiB, needed \(peak) GiB")
+  }
+
   private func train(_ arguments: [String], rankCount: Int) throws -> MPIRun.Outcome {
     let recipe = URL(filePath: #filePath).deletingLastPathComponent()
       .appending(path: "../../Launch/recipes/tokenizer-tiny32.yaml").standardized.path

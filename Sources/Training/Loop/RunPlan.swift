@@ -36,21 +36,21 @@ public struct RunPlan: Sendable {
   /// A plan out of its parts.
   /// - Parameters:
   ///   - model: What is trained.
-  ///   - activationBytes: What forward and backward of one round need on a rank.
-  ///   - operationsPerSample: What forward and backward of one sample compute.
+  ///   - programBytes: What the program occupied before it built the networks.
+  ///   - round: What forward and backward of one round need on a rank.
   ///   - dataBytes: What a rank reads ahead.
   ///   - frozenBytes: Networks that are used but not trained.
   ///   - statisticsBytes: What is summed over all ranks in a step besides gradients.
   init(
-    resolvedRecipe: String, model: some Module, worldSize: Int, samplesPerRank: Int, activationBytes: Int,
-    operationsPerSample: Int, dataBytes: Int, frozenBytes: Int = 0, statisticsBytes: Int = 0, notices: [String] = []
+    resolvedRecipe: String, model: some Module, worldSize: Int, samplesPerRank: Int, programBytes: Int,
+    round: RoundCost, dataBytes: Int, frozenBytes: Int = 0, statisticsBytes: Int = 0, notices: [String] = []
   ) {
     self.notices = notices
     self.resolvedRecipe = resolvedRecipe
     self.worldSize = worldSize
     self.samplesPerRank = samplesPerRank
     self.statisticsBytes = statisticsBytes
-    self.operationsPerSample = operationsPerSample
+    operationsPerSample = round.operationsPerSample
     parameters = Self.parts(of: model)
     let floats = model.parameterCount
     let share = (floats + worldSize - 1) / worldSize
@@ -60,8 +60,9 @@ public struct RunPlan: Sendable {
       Item(name: "Adam's moments (own share)", count: share * 8),
       Item(name: "averaged weights (own share)", count: share * 4),
       Item(name: "copy for the checkpoint being written (own share)", count: share * 16),
-      Item(name: "activations", count: activationBytes),
+      Item(name: "activations", count: round.activationBytes),
       Item(name: "data read ahead", count: dataBytes),
+      Item(name: "program and libraries", count: programBytes),
     ]
     if frozenBytes > 0 { memory.append(Item(name: "networks that are not trained", count: frozenBytes)) }
     communication = [

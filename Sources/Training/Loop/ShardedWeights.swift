@@ -118,22 +118,20 @@ public final class ShardedWeights {
     UnsafeBufferPointer(UnsafeMutableBufferPointer(rebasing: arena.gradients[ownRange]))
   }
 
-  /// Runs `body` with the averaged weights in place of the trained ones. Collective.
+  /// Runs `body` with the averaged weights in place of the trained ones, which take the average's place meanwhile, so
+  /// that this needs no memory. Collective.
   ///
   /// `body` may not throw on one rank alone, see `Communicator.collectively`.
   public func withAverage<Result>(_ body: () throws -> Result) throws -> Result {
-    let trained = Storage(count: ownRange.count)
-    copy(trained.pointer, from: ownValues)
-    _ = ownValues.update(fromContentsOf: average)
-    try communicator.allGather(arena.values, ranges: plan.ranges)
+    try exchangeWithAverage()
     let result = Swift.Result { try body() }
-    _ = ownValues.update(fromContentsOf: UnsafeBufferPointer(start: trained.pointer, count: ownRange.count))
-    try communicator.allGather(arena.values, ranges: plan.ranges)
+    try exchangeWithAverage()
     return try result.get()
   }
 
-  private func copy(_ target: UnsafeMutablePointer<Float>, from source: UnsafeMutableBufferPointer<Float>) {
-    guard let start = source.baseAddress else { return }
-    target.update(from: start, count: source.count)
+  private func exchangeWithAverage() throws(CommunicationError) {
+    let values = ownValues
+    for index in average.indices { swap(&values[index], &average[index]) }
+    try communicator.allGather(arena.values, ranges: plan.ranges)
   }
 }

@@ -13,9 +13,14 @@ public struct ComputeRate: Codable, Sendable, Equatable {
   public var peakMemory: Int?
 
   /// The most memory that this process ever held, in bytes.
-  static var peakMemoryOfProcess: Int? {
-    // Not getrusage, whose maximum begins with that of the process that started this one.
-    RankFacts.field("VmHWM", in: "/proc/self/status").flatMap { $0.split(separator: " ").first }.flatMap { Int($0) }
+  // Not getrusage, whose maximum begins with that of the process that started this one.
+  static var peakMemoryOfProcess: Int? { memoryOfProcess("VmHWM") }
+
+  /// The memory that this process holds, in bytes.
+  static var memoryOfProcess: Int? { memoryOfProcess("VmRSS") }
+
+  private static func memoryOfProcess(_ field: String) -> Int? {
+    RankFacts.field(field, in: "/proc/self/status").flatMap { $0.split(separator: " ").first }.flatMap { Int($0) }
       .map { $0 * 1024 }
   }
 

@@ -5,11 +5,12 @@ import Tensors
 import Tokenizer
 
 extension RunPlan {
-  /// Plans a tokenizer run by training on one image, which tells what activations need. The networks that the recipe
+  /// Plans a tokenizer run by training on an image or two, which tells what activations need. The networks that the recipe
   /// brings along are loaded, so what is wrong with them shows here.
   /// - Throws: `ConfigError` if the batch cannot be divided among that many ranks, or a network does not fit;
   ///   `CheckpointError` and `UnfitWeights` if one cannot be read.
   public init(recipe: TokenizerRecipe, worldSize: Int) throws {
+    let programBytes = ComputeRate.memoryOfProcess ?? 0
     let images = try recipe.batch.imagesPerRank(worldSize: worldSize)
     let networks = try BroughtNetworks(recipe)
     let trained = TrainedNetworks(recipe)
@@ -17,40 +18,35 @@ extension RunPlan {
       recipe.model.resolution * recipe.model.resolution
       + networks.alignmentViews(of: recipe).reduce(0) { $0 + $1.resolution * $1.resolution }
     let frozen = (networks.perceptual?.parameterCount ?? 0) + (networks.teacher?.parameterCount ?? 0)
-    let (activationBytes, operations) = try Self.cost(of: trained, networks, recipe)
+    let round = try Self.cost(of: trained, networks, recipe, samples: images)
     self.init(
       resolvedRecipe: try recipe.resolvedYAML(), model: trained, worldSize: worldSize, samplesPerRank: images,
-      activationBytes: activationBytes * images, operationsPerSample: operations,
+      programBytes: programBytes, round: round,
       dataBytes: pixels * 3 * 4 * images * (recipe.data.prefetchBatches + 1), frozenBytes: frozen * 4,
       statisticsBytes: (4 << recipe.model.codeBits) * recipe.batch.accumulation,
       notices: networks.notices)
   }
 
-  /// The most that one image occupies during forward and backward, at the largest keep count, and what it computes.
+  /// What a round of training needs and computes at the largest keep count.
   private static func cost(
-    of trained: TrainedNetworks, _ networks: BroughtNetworks, _ recipe: TokenizerRecipe
-  ) throws -> (activationBytes: Int, operations: Int) {
+    of trained: TrainedNetworks, _ networks: BroughtNetworks, _ recipe: TokenizerRecipe, samples: Int
+  ) throws -> RoundCost {
     let arena = ParameterArena(trained.model.parameters)
     let adversary = trained.adversary.map { (player: $0, arena: ParameterArena($0.namedParameters)) }
     let step = StageOneStep(
       recipe, model: trained.model, networks: networks, adversary: adversary, communicator: SingleCommunicator())
-    arena.startStep()
-    adversary?.arena.startStep()
-    func image(_ resolution: Int) -> Tensor { Tensor(repeating: 0.5, shape: [1, resolution, resolution, 3]) }
-    let views = networks.alignmentViews(of: recipe).map { image($0.resolution) }
-    let input = StageOneStep.Input(
-      images: image(recipe.model.resolution), student: views.first, teacher: views.count > 1 ? views[1] : nil,
-      labels: [0], firstIndex: 0)
-    let before = StoragePool.shared.statistics.liveBytes
-    StoragePool.shared.resetPeak()
-    let operations = try OperationCount.of {
-      _ = try Recomputation.$current.withValue(recipe.run.recomputation) {
-        try step.accumulateGradients(
-          input, step: recipe.loss.adversarial.startStep,
-          keep: recipe.model.keepCounts.max() ?? recipe.model.positionCount, scale: 1)
-      }
+    return try RoundCost(samples: samples, recomputation: recipe.run.recomputation) { count in
+      func images(_ resolution: Int) -> Tensor { Tensor(repeating: 0.5, shape: [count, resolution, resolution, 3]) }
+      let views = networks.alignmentViews(of: recipe).map { images($0.resolution) }
+      let input = StageOneStep.Input(
+        images: images(recipe.model.resolution), student: views.first, teacher: views.count > 1 ? views[1] : nil,
+        labels: [Int32](repeating: 0, count: count), firstIndex: 0)
+      arena.startStep()
+      adversary?.arena.startStep()
+      _ = try step.accumulateGradients(
+        input, step: recipe.loss.adversarial.startStep,
+        keep: recipe.model.keepCounts.max() ?? recipe.model.positionCount, scale: 1)
     }
-    return (StoragePool.shared.statistics.peakLiveBytes - before, operations)
   }
 }
 
