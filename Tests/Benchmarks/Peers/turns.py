@@ -144,7 +144,7 @@ def ranks(arguments: argparse.Namespace, extra: list[str]) -> Turn:
             for step in setting["runs"][0]
         ]
         seconds = [sum(steps[first : first + STEPS]) / STEPS for first in range(0, len(steps), STEPS)]
-        setting = f"{count} ranks, {threads} threads each, {setting['globalBatch']} images a step"
+        setting = f"{count} × {threads} (ranks × threads), {setting['globalBatch']} images a step"
         return {"seconds": seconds, "peak_bytes": peak, "setting": setting}
 
     return lambda: (side(2, 1), side(1, 2))
