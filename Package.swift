@@ -83,17 +83,21 @@ let package = Package(
       ]),
     .executableTarget(
       name: "rank-checks",
-      dependencies: ["MPI", "Collectives", "Training", "Checkpointing", "DataLoading", "Tensors"],
+      dependencies: ["MPI", "Collectives", "Training", "Tokenizer", "Checkpointing", "DataLoading", "Tensors"],
       path: "Tests/RankChecks",
       swiftSettings: numericSwift),
     .executableTarget(
       name: "benchmarks",
-      dependencies: ["Tokenizer", "DataLoading", "Generator", "Layers", "Tensors", "Kernels", "Optimizers"],
+      dependencies: [
+        "Training", "Tokenizer", "Generator", "Evaluation", "DataLoading", "Collectives", "Optimizers", "Layers",
+        "Tensors", "Kernels",
+      ],
       path: "Tests/Benchmarks/Program", swiftSettings: numericSwift),
     .testTarget(
       name: "RankTests",
       dependencies: [
-        "rank-checks", "mergevq", "Checkpointing", "Evaluation", "Tokenizer", "Layers", "Tensors", "TestSupport",
+        "rank-checks", "mergevq", "benchmarks", "Checkpointing", "Evaluation", "Generator", "Tokenizer", "Layers",
+        "Tensors", "TestSupport",
       ]),
   ]
 )

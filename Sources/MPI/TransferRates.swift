@@ -71,8 +71,8 @@ public func measureTransferRates(
 }
 
 extension MPICommunicator {
-  /// MPI's own sum in one call: what ours is measured against.
-  fileprivate func allReduceByLibrary(_ values: UnsafeMutableBufferPointer<Float>) throws(CommunicationError) {
+  /// MPI's own sum in one call: what ours is measured against. Collective.
+  package func allReduceByLibrary(_ values: UnsafeMutableBufferPointer<Float>) throws(CommunicationError) {
     guard let base = values.baseAddress else { return }
     try check(cmpi_all_reduce_sum(topology.world.raw, base, Int32(values.count)), "MPI_Allreduce", rank)
   }

@@ -44,14 +44,3 @@ func waitForever(_ communicator: any Communicator, _ arguments: [String]) throws
   }
   while true { _ = try communicator.allReduce(Float(1), .sum) }
 }
-
-/// Prints what an all-reduce achieves, ours and MPI's own: `rates`.
-func printRates(_ communicator: any Communicator, _ arguments: [String]) throws {
-  for rate in try measureTransferRates(on: communicator) where communicator.isFirst {
-    let library = rate.librarySeconds.map { String(format: "%.2f ms", $0 * 1e3) } ?? "none"
-    print(
-      String(
-        format: "%9d bytes: %.2f ms, %.2f GB/s; MPI's own %@, ratio %.2f", rate.byteCount, rate.seconds * 1e3,
-        rate.bytesPerSecond / 1e9, library, rate.speedup ?? 1))
-  }
-}

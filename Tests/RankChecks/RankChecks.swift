@@ -10,15 +10,15 @@ enum RankChecks {
   typealias Check = @Sendable (any Communicator, [String]) throws -> Void
 
   static let checks: [String: Check] = [
+    "all-reduce": timeAllReduce,
+    "checkpoint": timeCheckpoint,
     "collectives": checkCollectives,
     "nodes": checkNodes,
     "throw": throwOnOneRank,
     "agree": failCollectivelyOnOneRank,
     "differ": callDifferentOperations,
     "wait": waitForever,
-    "rates": printRates,
     "reshard": reshard,
-    "saving": printSavingSpeed,
     "shares": printShares,
     "train": trainTokenizer,
     "stall": loadFromStalledStorage,

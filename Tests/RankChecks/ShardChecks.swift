@@ -7,7 +7,7 @@ import Tensors
 import Training
 
 /// Weights without a model: enough for checkpoints and updates.
-private final class PlainTask: TrainingTask {
+final class PlainTask: TrainingTask {
   let weights: [ShardedWeights]
   private let communicator: any Communicator
 
@@ -74,53 +74,6 @@ func reshard(_ communicator: any Communicator, _ arguments: [String]) throws {
   // The checkpoint holds what was there when it began, whatever comes meanwhile.
   for values in task.weights.map(\.average) { values.update(repeating: .nan) }
   try target.finish()
-}
-
-/// `saving DIRECTORY MILLION-PARAMETERS`: how long a save blocks training, beside a copy of as many bytes, and how fast
-/// it reaches the disk, beside `dd` with fsync; three rounds by turns.
-func printSavingSpeed(_ communicator: any Communicator, _ arguments: [String]) throws {
-  guard arguments.count == 2, let millions = Int(arguments[1]) else {
-    throw CheckFailure(description: "usage: saving DIRECTORY MILLION-PARAMETERS")
-  }
-  let task = PlainTask(communicator, counts: Array(repeating: 1_000_000, count: millions))
-  let own = task.weights[0].ownRange.count * 16
-  let bytes = Double(try communicator.allReduce(Int64(own), .sum))
-  let saves = checkpoints(arguments[0], communicator)
-  let source = UnsafeMutableRawPointer.allocate(byteCount: own, alignment: 64)
-  let target = UnsafeMutableRawPointer.allocate(byteCount: own, alignment: 64)
-  defer {
-    source.deallocate()
-    target.deallocate()
-  }
-  for memory in [source, target] { memory.initializeMemory(as: UInt8.self, repeating: 1, count: own) }
-  func timed(_ body: () throws -> Void) throws -> Double {
-    try communicator.barrier()
-    let start = ContinuousClock.now
-    try body()
-    return try communicator.allReduce((ContinuousClock.now - start) / .seconds(1), .max)
-  }
-  for round in 1...4 {
-    let copy = try timed { target.copyMemory(from: source, byteCount: own) }
-    let start = ContinuousClock.now
-    let blocked = try timed { try saves.begin(task: task, step: round, cursor: 0) }
-    try saves.finish()
-    let total = (ContinuousClock.now - start) / .seconds(1)
-    guard communicator.isFirst else { continue }
-    let dd = Process()
-    dd.executableURL = URL(filePath: "/bin/dd")
-    dd.arguments = ["if=/dev/zero", "of=\(arguments[0])/dd", "bs=1M", "count=\(Int(bytes) >> 20)", "conv=fsync"]
-    dd.standardError = FileHandle.nullDevice
-    let ddStart = ContinuousClock.now
-    try dd.run()
-    dd.waitUntilExit()
-    let ddTime = (ContinuousClock.now - ddStart) / .seconds(1)
-    unlink("\(arguments[0])/dd")
-    let kind = round == 1 ? "first save, with fresh memory" : "save \(round)"
-    print(
-      String(
-        format: "%@: %.2f GB; copy %.3f s, blocked %.3f s; written in %.2f s, %.2f GB/s; dd %.2f s, %.2f GB/s", kind,
-        bytes / 1e9, copy, blocked, total, bytes / total / 1e9, ddTime, bytes / ddTime / 1e9))
-  }
 }
 
 /// `shares`: what an update costs each rank, in bytes: sent to other nodes, and held by optimizer and average. Every

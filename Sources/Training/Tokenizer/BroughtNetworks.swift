@@ -17,6 +17,9 @@ public struct BroughtNetworks {
   /// No networks.
   public init() {}
 
+  /// LPIPS as it is given; for measurements, which need no published weights.
+  package init(perceptual: PerceptualLoss) { self.perceptual = perceptual }
+
   /// Loads what a recipe names.
   /// - Throws: `ConfigError` for a file that is not the one the recipe wants, or a network that does not fit the model;
   ///   `CheckpointError` and `UnfitWeights` for files that cannot be read or hold other weights.

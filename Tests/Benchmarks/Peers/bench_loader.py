@@ -4,8 +4,14 @@
 ``--part decode`` times decoding alone.
 """
 
+import importlib.util
 import os
+import sys
 from pathlib import Path
+
+if missing := [name for name in ("PIL", "torchvision") if importlib.util.find_spec(name) is None]:
+    print(f"bench: 'loader' has no peer without {' and '.join(missing)}", file=sys.stderr)
+    sys.exit(69)  # Unavailable, as of sysexits.h.
 
 import torch
 from PIL import Image
@@ -18,7 +24,6 @@ SUFFIXES = {".jpeg", ".jpg", ".png"}
 def transforms():
     """torchvision's transforms. Its wheel may belong to another build of torch than the CPU's: then its compiled
     operators are missing, which transforms do not use, and importing it needs stand-ins for their names."""
-    import importlib
     import re
 
     try:

@@ -3,20 +3,18 @@
 import torch
 
 import measuring
-from tokenizer_peer import PUBLISHED, Tokenizer, published, reconstruction_losses
+from tokenizer_peer import Tokenizer, published, reconstruction_losses
 
 MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
 def main() -> None:
     parser = measuring.parser(__doc__, batch=2, settings=list(MEMORY_FORMATS))
-    parser.add_argument("--config", choices=sorted(PUBLISHED), default="gr-d64")
-    parser.add_argument("--resolution", type=int, default=256, help="pixels a side")
-    parser.add_argument("--keep", type=int, default=144, help="tokens kept after merging, a square")
+    measuring.add_tokenizer_sizes(parser)
     arguments = parser.parse_args()
 
     def work(setting: str) -> dict:
-        config = published(arguments.config, arguments.resolution)
+        config = published("gr-d64", arguments.resolution, ch=arguments.channels)
         layout = MEMORY_FORMATS[setting]
         model = Tokenizer(config).to(memory_format=layout)
         size = (arguments.batch, 3, arguments.resolution, arguments.resolution)

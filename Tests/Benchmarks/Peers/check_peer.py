@@ -16,6 +16,7 @@ from generator_peer import (
     kept_by_top_p,
     merged_mask,
 )
+from stage_one_peer import Discriminator, LeCAM, PerceptualLoss, StageOne, generator_loss, hinge_loss
 from tokenizer_peer import (
     Tokenizer,
     TokenizerConfig,
@@ -270,8 +271,86 @@ def check_generator_trajectory(fixture: fixtures.Fixture, dtype: torch.dtype):
     check_final_weights(report, fixture, model, None)
 
 
+def check_perceptual(fixture: fixtures.Fixture, dtype: torch.dtype):
+    report = Report(f"{fixture.path.name} ({dtype})")
+    torch.set_default_dtype(dtype)
+    network = perceptual_by_rule(fixture.metadata["salt"], dtype)
+    image = fixture["input.b"].to(dtype).requires_grad_()
+    distances = network(image, fixture["input.a"].to(dtype))
+    report.tensor("distance", distances, fixture["output.distance"])
+    distances.mean().backward()
+    report.gradients({"input.b": image.grad}, fixture.group("grads."))
+
+
+def perceptual_by_rule(salt: str, dtype: torch.dtype) -> PerceptualLoss:
+    network = PerceptualLoss().to(dtype)
+    for name, parameter in network.named_parameters():
+        weights = torch.from_numpy(fixtures.by_rule(name, tuple(parameter.shape), salt)).to(dtype)
+        parameter.copy_(weights.abs() if name.startswith("lin") else weights)
+    return network
+
+
+def check_discriminator(fixture: fixtures.Fixture, dtype: torch.dtype):
+    report = Report(f"{fixture.path.name} ({dtype})")
+    torch.set_default_dtype(dtype)
+    network = Discriminator(fixture.config["ndf"], fixture.config["n_layers"]).to(dtype)
+    network.load_state_dict({k: v.to(dtype) if v.is_floating_point() else v for k, v in fixture.group("weights.").items()})
+    image = fixture["input.fake"].to(dtype).requires_grad_()
+    real, fake = network(fixture["input.real"].to(dtype)), network(image.detach())
+    report.tensor("logits real", real, fixture["output.logits_real"])
+    report.tensor("logits fake", fake, fixture["output.logits_fake"])
+    for name, value in fixture.group("after.").items():
+        report.tensor(name, network.get_buffer(name), value)
+    reference = fixture.json("losses")
+    # The fixture's averages are those after the update.
+    lecam = LeCAM(reference["lecam_real_ema"], reference["lecam_fake_ema"])
+    loss = hinge_loss(real, fake) + 0.01 * lecam(real, fake)
+    report.scalar("hinge", hinge_loss(real, fake), reference["hinge"])
+    report.scalar("lecam", lecam(real, fake), reference["lecam"])
+    report.scalar("disc", loss, reference["disc"])
+    loss.backward()
+    gradients = {name: p.grad for name, p in network.named_parameters()}
+    opinion = generator_loss(network(image))
+    report.scalar("gen_non_saturating", opinion, reference["gen_non_saturating"])
+    (gradients["generator.input"],) = torch.autograd.grad(opinion, image)
+    report.gradients(gradients, fixture.group("grads."))
+
+
+def check_stage_one(fixture: fixtures.Fixture, dtype: torch.dtype):
+    """A step's gradients against those of its loss written down in one piece, which PyTorch differentiates."""
+    report = Report(f"stage 1 on {fixture.path.name} ({dtype})")
+    torch.set_default_dtype(dtype)
+    model = Tokenizer(tokenizer_config(fixture.config)).to(dtype)
+    model.load_state_dict({k: v.to(dtype) for k, v in fixture.group("weights.").items()})
+    torch.manual_seed(0)
+    stage = StageOne(model, perceptual_by_rule("", dtype), Discriminator(16, 2).to(dtype))
+    image, merged = fixture["input.image"].to(dtype), fixture.config["merge_num"]
+    values = stage.generator_backward(image, merged)
+    ours = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    model.zero_grad(set_to_none=True)
+
+    out, last = model(image, merged), model.decoder.conv_out.weight
+    losses = reconstruction_losses(out, image)
+    nll = losses["l1"] + stage.perceptual(out["reconstruction"], image).mean()
+    adversarial = generator_loss(stage.discriminator(out["reconstruction"]))
+    norms = [torch.autograd.grad(loss, last, retain_graph=True)[0].norm() for loss in (nll, adversarial)]
+    weight = (0.8 * norms[0] / (norms[1] + 1e-4)).detach()
+    codes = losses["loss"] - losses["l1"] + source_loss(out)
+    (nll + weight * adversarial + codes).backward()
+    report.scalar("adaptive weight", values["weight"], weight.item())
+    report.scalar("codes", values["codes"], codes.item())
+    report.gradients(ours, {name: p.grad for name, p in model.named_parameters() if p.grad is not None})
+
+
+def check_tokenizer_and_stage_one(fixture: fixtures.Fixture, dtype: torch.dtype):
+    check_tokenizer(fixture, dtype)
+    check_stage_one(fixture, dtype)
+
+
 CHECKS = {
-    "tokenizer": check_tokenizer,
+    "tokenizer": check_tokenizer_and_stage_one,
+    "lpips": check_perceptual,
+    "discriminator": check_discriminator,
     "trajectory_tokenizer": check_tokenizer_trajectory,
     "ar": check_generator,
     "merge_ar": check_merged_generator,

@@ -1,65 +1,42 @@
-"""Runs our benchmarks and the PyTorch peers by turns (A B A B) and prints the ratios of their medians.
+"""Runs our benchmarks and their peers by turns (A B A B) and prints the ratios of their medians.
 
-Both sides are commands that take the same options and print one JSON line with ``seconds`` (a list) and ``peak_bytes``:
-ours as ``OURS NAME --batch N --threads N --warmup N --repeat N --json``, the peer as ``bench_*.py`` with the same options.
-Every turn is a process of its own, bound to the same processors. Needs nothing but the standard library; without
-``--peer-python`` the peer's columns stay empty.
+The peers are PyTorch scripts, one call of MPI, and ``dd``; see turns.py for what each side does. Every turn is a process
+of its own, bound to the same processors. Needs nothing but the standard library; without ``--peer-python`` the columns
+of the PyTorch peers stay empty. ``ranks`` compares us with ourselves and runs only when it is named.
 
-Options after ``--`` go to both sides, for instance ``compare.py --ours PROGRAM tokenizer-step -- --resolution 64``.
+Options after ``--`` go to both sides: ``compare.py --programs FOLDER tokenizer-step -- --resolution 64``.
 """
 
 import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import convolutions
+import turns
 
-PEERS = {
-    "tokenizer-step": "bench_tokenizer_step.py",
-    "lfq": "bench_lfq.py",
-    "generator-step": "bench_generator_step.py",
-    "generator-sample": "bench_generator_sample.py",
-    "loader": "bench_loader.py",
-    "convolution": "bench_convolution.py",
-}
-
-
-def run(command: list[str], threads: int) -> tuple[list[str], int]:
-    """The lines that a command prints, and its peak memory in bytes; bound to as many processors as it has threads."""
-    processors = set(sorted(os.sched_getaffinity(0))[:threads])
-    child = subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, preexec_fn=lambda: os.sched_setaffinity(0, processors)
-    )
-    lines = child.stdout.read().splitlines()
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode != 0 or not lines:
-        sys.exit(f"bench: exit status {child.returncode} and {len(lines)} lines from {' '.join(command)}")
-    return lines, usage.ru_maxrss * 1024
+NAMES = [
+    "tokenizer-step", "tokenizer-full-step", "generator-step", "generator-sample", "lfq", "convolution", "loader",
+    "all-reduce", "checkpoint",
+]
+ALL_NAMES = [*NAMES, "ranks"]
 
 
 class Side:
     """One of the two competitors in one benchmark, and what its turns gave."""
 
-    def __init__(self, command: list[str], threads: int):
-        self.command, self.threads = command, threads
+    def __init__(self):
         self.seconds: list[float] = []
-        self.peak_bytes = 0
+        self.peak_bytes: int | None = None
         self.setting = None
 
-    def turn(self, warmup: int, repeat: int) -> None:
-        """One process: ``warmup`` repetitions that do not count and ``repeat`` that do."""
-        command = [*self.command, "--threads", str(self.threads), "--warmup", str(warmup), "--repeat", str(repeat)]
-        if self.setting is not None:
-            command += ["--setting", self.setting]
-        lines, _ = run([*command, "--json"], self.threads)
-        report = json.loads(lines[-1])
+    def note(self, report: dict) -> None:
         self.seconds += report["seconds"]
-        self.peak_bytes = max(self.peak_bytes, report["peak_bytes"])
+        peaks = [peak for peak in (self.peak_bytes, report.get("peak_bytes")) if peak]
+        self.peak_bytes = max(peaks, default=None)
         self.setting = report.get("setting")
 
     @property
@@ -72,22 +49,22 @@ class Side:
 
 
 def compare(name: str, arguments: argparse.Namespace, extra: list[str]) -> dict:
-    """The result of one benchmark; the peer's first turn also finds its fastest setting."""
+    """The result of one benchmark."""
     if name == "convolution":
         return compare_convolutions(arguments, extra)
-    ours = Side([*arguments.ours.split(), name, *extra], arguments.threads)
-    peer = None
-    if arguments.peer_python:
-        script = Path(__file__).resolve().parent / PEERS[name]
-        peer = Side([arguments.peer_python, str(script), *extra], arguments.threads)
-    for turn in range(arguments.rounds):
-        print(f"bench: {name}, round {turn + 1} of {arguments.rounds}", file=sys.stderr)
-        ours.turn(arguments.warmup, arguments.repeat)
-        if peer is not None:
-            peer.turn(arguments.warmup, arguments.repeat)
+    turn = turns.TURNS[name](arguments, extra)
+    ours, peer = Side(), Side()
+    for number in range(arguments.rounds):
+        print(f"bench: {name}, round {number + 1} of {arguments.rounds}", file=sys.stderr)
+        own, other = turn()
+        ours.note(own)
+        if other is not None:
+            peer.note(other)
     result = {"name": name, "ratio": None, "ours_s": ours.median, "peer_s": None}
     result |= {"ours_peak_bytes": ours.peak_bytes, "peer_peak_bytes": None, "ours_spread_s": ours.spread}
-    if peer is not None:
+    if ours.setting is not None:
+        result["ours_setting"] = ours.setting
+    if peer.seconds:
         result |= {"ratio": peer.median / ours.median, "peer_s": peer.median, "peer_peak_bytes": peer.peak_bytes}
         result |= {"peer_spread_s": peer.spread, "peer_setting": peer.setting}
     return result
@@ -96,12 +73,12 @@ def compare(name: str, arguments: argparse.Namespace, extra: list[str]) -> dict:
 def compare_convolutions(arguments: argparse.Namespace, extra: list[str]) -> dict:
     """The result of ``convolution``, whose every turn times many shapes."""
     counts = ["--threads", str(arguments.threads), "--warmup", str(arguments.warmup), "--repeat", str(arguments.repeat)]
-    ours = [*arguments.ours.split(), "convolution", *extra, *counts, "--json"]
-    script = Path(__file__).resolve().parent / PEERS["convolution"]
+    ours = [arguments.programs + "/benchmarks", "convolution", *extra, *counts, "--json"]
+    script = Path(__file__).resolve().parent / "bench_convolution.py"
     peer = [arguments.peer_python, str(script), *extra, *counts, "--json"]
     return convolutions.compare(
-        lambda more: run([*ours, *more], arguments.threads),
-        (lambda more: run([*peer, *more], arguments.threads)) if arguments.peer_python else None,
+        lambda more: turns.run([*ours, *more], arguments.threads),
+        (lambda more: turns.run([*peer, *more], arguments.threads)) if arguments.peer_python else None,
         arguments.rounds,
     )
 
@@ -137,27 +114,48 @@ def table(results: list[dict]) -> str:
             ]
         )
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+    lines += [
+        f"{result['name']}: ours is {result['ours_setting']}; the peer, {result['peer_setting']}"
+        for result in results if "ours_setting" in result
+    ]
+    return "\n".join(lines)
+
+
+def positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not at least 1")
+    return number
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:
+        self.exit(64, f"bench: {message}\n")
 
 
 def main() -> None:
     own, extra = sys.argv[1:], []
     if "--" in own:
         own, extra = own[: own.index("--")], own[own.index("--") + 1 :]
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(PEERS)}; default: all")
-    parser.add_argument("--ours", required=True, help="the command that runs our side")
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(ALL_NAMES)}; default: all but ranks")
+    parser.add_argument("--programs", required=True, help="the folder with benchmarks, rank-checks and mergevq")
     parser.add_argument("--peer-python", help="python of the environment that make-venv makes")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--rounds", type=int, default=3, help="turns of each side")
-    parser.add_argument("--warmup", type=int, default=1, help="repetitions per turn that do not count")
-    parser.add_argument("--repeat", type=int, default=1, help="repetitions per turn that count")
+    parser.add_argument("--threads", type=positive, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--rounds", type=positive, default=3, help="turns of each side")
+    parser.add_argument("--warmup", type=positive, default=1, help="repetitions per turn that do not count")
+    parser.add_argument("--repeat", type=positive, default=1, help="repetitions per turn that count")
+    parser.add_argument("--directory", default=".", help="on the disk that checkpoints are written to")
     parser.add_argument("--json", action="store_true", help="JSON on stdout instead of a table")
     arguments = parser.parse_args(own)
-    unknown = [name for name in arguments.names if name not in PEERS]
+    unknown = [name for name in arguments.names if name not in ALL_NAMES]
     if unknown:
-        parser.exit(64, f"bench: no benchmark called {', '.join(unknown)}; there are {', '.join(PEERS)}\n")
-    results = [compare(name, arguments, extra) for name in arguments.names or PEERS]
+        parser.error(f"no benchmark called {', '.join(unknown)}; there are {', '.join(ALL_NAMES)}")
+    if not os.path.isdir(arguments.directory):
+        parser.error(f"--directory: there is no folder {arguments.directory}")
+    with tempfile.TemporaryDirectory(prefix=".build-bench-", dir=arguments.directory) as arguments.scratch:
+        results = [compare(name, arguments, extra) for name in arguments.names or NAMES]
     if arguments.json:
         print(json.dumps({"results": results}))
     else:

@@ -28,6 +28,13 @@ def parser(description: str, batch: int, settings: list[str]) -> argparse.Argume
     return result
 
 
+def add_tokenizer_sizes(options: argparse.ArgumentParser) -> None:
+    """Options for the size of a tokenizer, by default the published G+R-d64."""
+    options.add_argument("--resolution", type=int, default=256, help="pixels a side")
+    options.add_argument("--channels", type=int, default=64, help="of the full resolution")
+    options.add_argument("--keep", type=int, default=144, help="tokens kept after merging, a square")
+
+
 def add_generator_sizes(options: argparse.ArgumentParser) -> None:
     """Options for the sizes of a generator, by default the published 12 x 768 one."""
     options.add_argument("--layers", type=int, default=12)

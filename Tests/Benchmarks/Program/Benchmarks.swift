@@ -1,52 +1,17 @@
 import Foundation
 import Kernels
-import Tensors
 
 /// Our side of the benchmarks: `benchmarks NAME [--batch N] [--threads N] [--warmup N] [--repeat N] [--json] …`.
 ///
-/// Each run times one piece of work and prints the seconds of every counted repetition and the process's peak memory.
+/// Each run times one piece of work and prints the seconds of every counted repetition, the process's peak memory, and
+/// what does not depend on the machine: operations, and memory of tensors.
 /// `Launch/bench` runs it by turns with the PyTorch peers, which take the same options.
 @main
 struct Benchmarks {
-  /// What a benchmark is asked for.
-  struct Options {
-    var batch: Int?
-    var threads = Threads.affinityCount
-    var warmup = 1
-    var repetitions = 3
-    var isJSON = false
-    /// Further `--name value` pairs, for the benchmark itself.
-    var values: [String: String] = [:]
-
-    /// What the backward pass computes again: `--recomputation none|elementwise|blocks` (none).
-    var recomputation: Recomputation {
-      get throws {
-        guard let name = values["recomputation"] else { return .none }
-        if let choice = Recomputation(rawValue: name) { return choice }
-        let names = Recomputation.allCases.map(\.rawValue).joined(separator: ", ")
-        throw UsageError("--recomputation: there is no '\(name)', only \(names)")
-      }
-    }
-
-    /// A further integer option.
-    func integer(_ name: String, default value: Int) throws -> Int {
-      guard let text = values[name] else { return value }
-      guard let number = Int(text), number > 0 else {
-        throw UsageError("--\(name): '\(text)' is not a positive number")
-      }
-      return number
-    }
-  }
-
-  struct UsageError: Error, CustomStringConvertible {
-    let description: String
-
-    init(_ description: String) { self.description = description }
-  }
-
-  /// Every benchmark: makes its work ready and returns what one repetition does.
+  /// Every benchmark of one piece of work: makes it ready and returns what one repetition does.
   static let all: [String: @Sendable (Options) throws -> () throws -> Void] = [
     "tokenizer-step": tokenizerStep,
+    "tokenizer-full-step": tokenizerFullStep,
     "lfq": lookupFreeQuantization,
     "generator-step": generatorStep,
     "generator-sample": generatorSample,
@@ -55,53 +20,78 @@ struct Benchmarks {
     "image-index": imageIndex,
   ]
 
+  /// Programs that measure more than one piece of work, or none.
+  static let others: [String: @Sendable (Options) throws -> Void] = [
+    "convolution": { try ConvolutionBenchmark($0).run() },
+    "growth": { try GrowthStudy($0).run() },
+    "photographs": drawPhotographs,
+  ]
+
   static func main() {
     do {
-      let (name, options) = try parse(Array(CommandLine.arguments.dropFirst()))
-      if name == "convolution" { return try ConvolutionBenchmark(options).run() }
+      guard let name = CommandLine.arguments.dropFirst().first else { throw UsageError("which benchmark?") }
+      let options = try Options(CommandLine.arguments.dropFirst(2))
+      if let program = others[name] { return try program(options) }
       guard let benchmark = all[name] else { throw UsageError("there is no benchmark '\(name)'") }
-      Threads.configure(count: options.threads)
-      let work = try benchmark(options)
-      for _ in 0..<options.warmup { try work() }
-      let seconds = try (0..<options.repetitions).map { _ in
-        try ContinuousClock().measure { try work() } / .seconds(1)
-      }
-      report(name, seconds: seconds, options: options)
+      try measure(name, benchmark, options)
     } catch {
-      let names = (all.keys + ["convolution"]).sorted().joined(separator: "|")
+      let names = (Array(all.keys) + Array(others.keys)).sorted().joined(separator: "|")
       FileHandle.standardError.write(Data("benchmarks: \(error)\nusage: benchmarks \(names) [--batch N] …\n".utf8))
       exit(64)
     }
   }
 
-  private static func parse(_ arguments: [String]) throws -> (String, Options) {
-    guard let name = arguments.first else { throw UsageError("which benchmark?") }
-    var options = Options()
-    var rest = arguments.dropFirst()
-    while let option = rest.popFirst() {
-      if option == "--json" {
-        options.isJSON = true
-        continue
-      }
-      guard option.hasPrefix("--"), let value = rest.popFirst() else { throw UsageError("'\(option)' lacks a value") }
-      options.values[String(option.dropFirst(2))] = value
+  private static func measure(
+    _ name: String, _ benchmark: (Options) throws -> () throws -> Void, _ options: Options
+  ) throws {
+    let threads = try options.integer("threads", default: Threads.affinityCount)
+    let warmup = try options.integer("warmup", default: 1, atLeast: 0)
+    let repetitions = try options.integer("repeat", default: 3)
+    Threads.configure(count: threads)
+    let work = try benchmark(options)
+    try options.requireNothingUnread()
+    for _ in 0..<warmup { try work() }
+    let before = StoragePool.shared.statistics
+    StoragePool.shared.resetPeak()
+    var seconds: [Double] = []
+    let operations = try OperationCount.of {
+      for _ in 0..<repetitions { seconds.append(try ContinuousClock().measure { try work() } / .seconds(1)) }
     }
-    options.batch = options.values["batch"] == nil ? nil : try options.integer("batch", default: 1)
-    options.threads = try options.integer("threads", default: options.threads)
-    options.warmup = options.values["warmup"].flatMap { Int($0) } ?? options.warmup
-    options.repetitions = try options.integer("repeat", default: options.repetitions)
-    return (name, options)
+    let memory = StoragePool.shared.statistics
+    let report = Report(
+      name: name, seconds: seconds, peakBytes: peakBytes(), operations: operations / repetitions,
+      systemBlocks: memory.systemAllocationCount - before.systemAllocationCount,
+      workingBytes: memory.peakLiveBytes - before.liveBytes)
+    print(options.isJSON ? try json(report) : report.text(threads: threads))
   }
 
-  private static func report(_ name: String, seconds: [Double], options: Options) {
-    let median = seconds.sorted()[seconds.count / 2]
-    if options.isJSON {
-      let list = seconds.map { String($0) }.joined(separator: ", ")
-      print("{\"name\": \"\(name)\", \"median_s\": \(median), \"seconds\": [\(list)], \"peak_bytes\": \(peakBytes())}")
-    } else {
-      let peak = String(format: "%.2f GB", Double(peakBytes()) / 1e9)
-      print(name + String(format: ": %.4f s, peak ", median) + peak + ", \(options.threads) threads")
+  /// What repetitions of a piece of work took.
+  private struct Report: Encodable {
+    let name: String
+    let seconds: [Double]
+    /// The process's largest resident set.
+    let peakBytes: Int
+    /// Operations of a repetition, see `OperationCount`.
+    let operations: Int
+    /// Blocks of tensor memory that the counted repetitions took from the system.
+    let systemBlocks: Int
+    /// The most bytes of tensor memory that they used at once, beside what stays from one to the next.
+    let workingBytes: Int
+
+    func text(threads: Int) -> String {
+      let median = seconds.sorted()[seconds.count / 2]
+      var text = name + String(format: ": %.4f s", median)
+      if operations > 0 { text += String(format: ", %.0f GFLOPS", Double(operations) / median / 1e9) }
+      return text + String(format: ", peak %.2f GB, ", Double(peakBytes) / 1e9) + "\(threads) threads"
     }
+  }
+
+  /// `value` as one line of JSON, keys in snake case.
+  static func json(_ value: some Encodable) throws -> String {
+    let encoder = JSONEncoder()
+    encoder.keyEncodingStrategy = .convertToSnakeCase
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    return String(decoding: try encoder.encode(value), as: UTF8.self)
   }
 
   /// The process's largest resident set so far, in bytes.

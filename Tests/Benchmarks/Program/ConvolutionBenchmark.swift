@@ -31,6 +31,7 @@ struct ConvolutionBenchmark {
   }
 
   private let threads: Int
+  private let warmup: Int
   private let repetitions: Int
   private let isJSON: Bool
   private let measuresErrors: Bool
@@ -38,13 +39,15 @@ struct ConvolutionBenchmark {
 
   /// Options: `--algorithm` (automatic; `all` for each), `--errors yes` to compare with float64, which takes minutes.
   init(_ options: Benchmarks.Options) throws {
-    threads = options.threads
-    repetitions = options.repetitions
+    threads = try options.integer("threads", default: Threads.affinityCount)
+    warmup = try options.integer("warmup", default: 1, atLeast: 0)
+    repetitions = try options.integer("repeat", default: 3)
     isJSON = options.isJSON
-    measuresErrors = options.values["errors"] == "yes"
-    let name = options.values["algorithm"] ?? "automatic"
+    measuresErrors = options.text("errors") == "yes"
+    let name = options.text("algorithm") ?? "automatic"
     algorithms = ConvolutionAlgorithm.allCases.filter { name == "all" || name == "\($0)" }
     if algorithms.isEmpty { throw Benchmarks.UsageError("--algorithm: there is no '\(name)'") }
+    try options.requireNothingUnread()
     Threads.configure(count: threads)
   }
 
@@ -100,7 +103,7 @@ struct ConvolutionBenchmark {
   }
 
   private func time(_ work: () -> Void) -> (median: Double, best: Double) {
-    work()
+    for _ in 0..<warmup { work() }
     let seconds = (0..<repetitions).map { _ in
       let start = now()
       work()

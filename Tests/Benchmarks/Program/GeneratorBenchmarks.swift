@@ -30,12 +30,12 @@ func generatorStep(_ options: Benchmarks.Options) throws -> () throws -> Void {
   let adam = Adam(
     range: 0..<arena.count, settings: Adam.Settings(beta1: 0.9, beta2: 0.95, weightDecay: 0.05),
     groups: arena.entries.filter { $0.parameter.shape.count < 2 }.map { ParameterGroup(range: $0.range) })
-  let batch = options.batch ?? 4
+  let batch = try options.integer("batch", default: 4)
   var random = SplitMix64(seed: 1)
   let codes = CodePairs(
     codes: (0..<batch * config.positionCount).map { _ in Int32.random(in: 0..<1 << 18, using: &random) }, preBits: 6)
   let classes = (0..<batch).map { _ in Int32.random(in: 0...1000, using: &random) }
-  let recomputation = try options.recomputation
+  let recomputation = try options.recomputation()
   return {
     arena.startStep()
     Recomputation.$current.withValue(recomputation) {
@@ -51,7 +51,7 @@ func generatorStep(_ options: Benchmarks.Options) throws -> () throws -> Void {
 /// Sampling in plain raster order with guidance 2, temperature 1, no filters. Option: `--batch` (8).
 func generatorSample(_ options: Benchmarks.Options) throws -> () throws -> Void {
   let sampler = Sampler(Transformer(try generatorConfig(options, order: .plain), seed: 0))
-  let classes = (0..<Int32(options.batch ?? 8)).map { $0 }
+  let classes = (0..<Int32(try options.integer("batch", default: 8))).map { $0 }
   var sampling = SamplingOptions()
   (sampling.pre.guidance, sampling.post.guidance) = (2, 2)
   return { _ = sampler.sample(classes: classes, images: Array(classes.indices), options: sampling) }
@@ -63,7 +63,7 @@ func generatorCache(_ options: Benchmarks.Options) throws -> () throws -> Void {
   let config = try generatorConfig(options, order: .raster)
   let weights = DecodingWeights(Transformer(config, seed: 0))
   let distinct = try options.integer("distinct", default: config.positionCount)
-  let batch = options.batch ?? 8
+  let batch = try options.integer("batch", default: 8)
   return {
     let decoder = RasterDecoder(
       weights, classes: (0..<Int32(batch)).map { $0 }, hasUnconditionalStreams: true, keepCounts: [distinct],

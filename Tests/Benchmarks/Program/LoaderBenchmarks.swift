@@ -1,5 +1,6 @@
 import DataLoading
 import Foundation
+import Kernels
 
 /// Going once through a folder of photographs with loader threads: decode, resize the shorter side to 256, crop 224,
 /// normalise. Options: `--images FOLDER` (`$MERGEVQ_TEST_DATA/imagenet-sample`), `--threads`, `--part` (`views`, or
@@ -8,12 +9,12 @@ import Foundation
 /// Every image is read once before, so that storage is not measured.
 func loader(_ options: Benchmarks.Options) throws -> () throws -> Void {
   let folder = ProcessInfo.processInfo.environment["MERGEVQ_TEST_DATA"] ?? "../shared/data"
-  let path = options.values["images"] ?? folder + "/imagenet-sample"
+  let path = options.text("images") ?? folder + "/imagenet-sample"
   let dataset = try openDataset(path)
   guard let encoded = dataset as? any EncodedImageDataset else {
     throw Benchmarks.UsageError("--images: '\(path)' holds no encoded images")
   }
-  switch options.values["part"] ?? "views" {
+  switch options.text("part") ?? "views" {
   case "decode":
     return { for index in 0..<encoded.count { _ = try encoded.image(at: index) } }
   case "views":
@@ -21,8 +22,9 @@ func loader(_ options: Benchmarks.Options) throws -> () throws -> Void {
     let view = ViewOptions(
       resolution: 224, shorterSide: 256, crop: .center, horizontalFlip: false, normalization: .imageNet)
     let loaderOptions = LoaderOptions(
-      batchSize: options.batch ?? 40, views: [view], threadCount: options.threads,
-      allowsScaledDecoding: options.values["scaled"] == "yes")
+      batchSize: try options.integer("batch", default: 40), views: [view],
+      threadCount: try options.integer("threads", default: Threads.affinityCount),
+      allowsScaledDecoding: options.text("scaled") == "yes")
     return {
       let loader = BatchLoader(dataset: dataset, options: loaderOptions, order: .sequential)
       defer { loader.stop() }
@@ -37,7 +39,7 @@ func loader(_ options: Benchmarks.Options) throws -> () throws -> Void {
 /// long it takes to open the data set from it.
 func imageIndex(_ options: Benchmarks.Options) throws -> () throws -> Void {
   let count = try options.integer("count", default: 1_281_167)
-  let folder = options.values["folder"] ?? NSTemporaryDirectory() + "mergevq-index-benchmark"
+  let folder = options.text("folder") ?? NSTemporaryDirectory() + "mergevq-index-benchmark"
   try writeClassArchives(imageCount: count, folder: folder)
   return {
     let outline = try DatasetOutline(folder)
@@ -67,5 +69,19 @@ private func writeClassArchives(imageCount: Int, folder: String) throws {
       try archive.add("n0\(digits)_\(image).JPEG", [])
     }
     try archive.finish()
+  }
+}
+
+/// Writes `--count` (400) drawn pictures of 500×500 pixels as JPEG files into class folders of `--folder`: photographs
+/// for the benchmark `loader` where there are none.
+func drawPhotographs(_ options: Benchmarks.Options) throws {
+  guard let folder = options.text("folder") else { throw Benchmarks.UsageError("--folder: where to?") }
+  let images = DrawnImages(count: try options.integer("count", default: 400), resolution: 500)
+  try options.requireNothingUnread()
+  for index in 0..<images.count {
+    let path = "\(folder)/\(images.kind(of: index).rawValue)"
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    let bytes = try images.image(at: index, resolution: images.resolution).encodedAsJPEG(quality: 90)
+    try Data(bytes).write(to: URL(filePath: "\(path)/\(index).jpg"))
   }
 }
