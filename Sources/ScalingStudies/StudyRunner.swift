@@ -135,16 +135,27 @@ public struct StudyRunner {
     for path in paths where access(path, F_OK) == 0 { try FileManager.default.removeItem(atPath: path) }
   }
 
+  /// Where ranks go, and which cores are theirs: left to itself, mpirun gives each of few ranks one core, however many
+  /// threads it has.
+  private func mapping(of shape: JobShape) -> [String] {
+    let cores = shape.threadsPerRank > 1 ? ":PE=\(shape.threadsPerRank)" : ""
+    if let ranksPerNode = settings.ranksPerNode, settings.hostFile == nil {
+      return ["--map-by", "ppr:\(ranksPerNode):node\(cores)"]
+    }
+    guard !cores.isEmpty else { return [] }
+    let mustShare = settings.sharesMachine || shape.ranksPerNode * shape.threadsPerRank > settings.coresPerMachine
+    return mustShare ? ["--bind-to", "none"] : ["--map-by", "slot\(cores)"]
+  }
+
   /// The whole command of a start.
   func command(of setting: Study.Setting, directory: String) -> [String] {
     var command = ["mpirun", "-n", "\(setting.shape.worldSize)"]
     if let hostFile = settings.hostFile {
       command += ["--hostfile", hostFile, "--mca", "plm_rsh_agent", settings.remoteShell]
-    } else if let ranksPerNode = settings.ranksPerNode {
-      command += ["--map-by", "ppr:\(ranksPerNode):node"]
-    } else if setting.shape.worldSize > settings.coresPerMachine {
+    } else if settings.ranksPerNode == nil && setting.shape.worldSize > settings.coresPerMachine {
       command.append("--oversubscribe")
     }
+    if !settings.launcherArguments.contains("--map-by") { command += mapping(of: setting.shape) }
     command += settings.launcherArguments
     command += [settings.program, settings.model, "train", settings.recipe, "--resume", "never"]
     command += ["--stop-after", "\(settings.warmupSteps + settings.steps)"]

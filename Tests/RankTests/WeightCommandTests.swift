@@ -188,6 +188,11 @@ struct WeightCommandTests {
     #expect(outcome.status == 0, "\(outcome)")
     #expect(outcome.occurrences(of: "started from the weights in \(weights)") == 1, "\(outcome)")
     #expect(FileManager.default.fileExists(atPath: started + "/codebook.png"))
+    let events = try #require(try FileManager.default.contentsOfDirectory(atPath: started + "/tensorboard").first)
+    let log = try #require(FileManager.default.contents(atPath: "\(started)/tensorboard/\(events)"))
+    for tag in ["codes/log2(1 + uses÷mean)", "validation/reconstructions", "weights/decoder"] {
+      #expect(log.range(of: Data(tag.utf8)) != nil, "\(tag)")
+    }
     for choice in ["ema", "model"] {
       let exported = choice + "-" + URL(filePath: again).lastPathComponent
       let export = try run(

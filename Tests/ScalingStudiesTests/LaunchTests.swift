@@ -56,18 +56,21 @@ struct LaunchTests {
     #expect(error?.problem == "has slots for 4 ranks, but 5 are to be started")
   }
 
-  @Test func aSlurmArrayTakesTurnsAmongRanks() {
-    let text = SlurmArray(
-      ranks: [2, 4, 8], repeats: 2, ranksPerNode: 2, threads: 16, arguments: ["r.yaml", "--set", "data.train=it's"],
-      folder: "out"
-    ).text
-    for line in [
-      "#SBATCH --array=0-5%1\n", "#SBATCH --nodes=4\n", "#SBATCH --ntasks-per-node=2\n", "ranks=(2 4 8)\n",
-      "exec mergevq scaling run r.yaml --set 'data.train=it'\\''s' --ranks \"${ranks[SLURM_ARRAY_TASK_ID % 3]}\" ",
-      "--output out/task-\"$SLURM_ARRAY_TASK_ID\"\n",
-    ] {
-      #expect(text.contains(line), "\(text)")
+  @Test func aRankHasACoreForEachOfItsThreads() throws {
+    var settings = settings([1, 2])
+    func mapping(_ ranks: Int) throws -> [String] {
+      let runner = try StudyRunner(settings)
+      let setting = Study.Setting(shape: runner.shape(worldSize: ranks), globalBatch: 8, network: nil)
+      return Array(runner.command(of: setting, directory: "out/run").dropFirst(3).prefix { $0 != "/bin/mergevq" })
     }
+    settings.threads = 2
+    #expect(try mapping(1) == ["--map-by", "slot:PE=2"])
+    // More threads than the two cores.
+    #expect(try mapping(2) == ["--bind-to", "none"])
+    settings.ranksPerNode = 4
+    #expect(try mapping(2) == ["--map-by", "ppr:4:node:PE=2"])
+    settings.launcherArguments = ["--map-by", "numa"]
+    #expect(try mapping(2) == ["--map-by", "numa"])
   }
 
   @Test func allNetworkProfilesCanBeUsed() throws {

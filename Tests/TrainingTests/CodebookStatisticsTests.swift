@@ -35,6 +35,18 @@ struct CodebookStatisticsTests {
     #expect(value("codesCounted", of: next) == 1)
   }
 
+  @Test func theDistributionComparesUsesWithTheirMeanAndOutlivesItsEpoch() throws {
+    let codebook = statistics(codeBits: 2)
+    #expect(codebook.distribution == nil)
+    codebook.add([0, 0, 0, 1])
+    _ = try codebook.epochMetrics()
+    // One use of each of the four codes is the mean.
+    #expect(codebook.distribution?.values == [2, 1, 0, 0])
+    codebook.add([Int32](repeating: 3, count: 8))
+    _ = try codebook.intervalMetrics()
+    #expect(codebook.distribution?.values == [0, 0, 0, log2(5)])
+  }
+
   @Test func aResumedEpochGoesOnCounting() throws {
     let codebook = statistics(codeBits: 10)
     for code in 0..<5000 { codebook.add([Int32(code * code % 1023)]) }

@@ -44,6 +44,54 @@ struct GeneratorTaskTests {
     }
   }
 
+  @Test(arguments: ["raster", "random"])
+  func aValidationShowsWhatTheAveragedWeightsDraw(order: String) throws {
+    try withTemporaryFolder { folder in
+      _ = try records(order: order, in: folder)
+      let generator = try TrainedGenerator(checkpoint: folder + "/run")
+      var options = SamplingOptions()
+      (options.pre.guidance, options.post.guidance) = (GeneratorTask.sampleGuidance, GeneratorTask.sampleGuidance)
+      options.keepCount = generator.codes.defaultKeepCount
+      let task = GeneratorTask(
+        recipe: generator.recipe, codes: generator.codes, totalSteps: 1, stepsPerEpoch: 1,
+        communicator: SingleCommunicator(), validation: nil,
+        drawing: SampleDrawing(
+          codes: generator.codes,
+          pictures: try CodePictures(
+            trainedWith: nil, of: generator.codes, order: generator.recipe.model.order, option: ""),
+          options: options))
+      for (parameter, trained) in zip(task.model.parameters, generator.model.parameters) {
+        parameter.parameter.value.pointer.update(from: trained.parameter.value.pointer, count: trained.parameter.count)
+      }
+      let picture = try #require(try task.validationPicture())
+      #expect(picture.kind == .samples)
+      let shown = FileManager.default.contents(atPath: folder + "/run/samples/step-00000004.jpg")
+      #expect(shown == Data(try picture.image.encodedAsJPEG(quality: 90)))
+      let page = try String(contentsOfFile: folder + "/run/report.html", encoding: .utf8)
+      #expect(page.contains("Samples over time"))
+      let events = try FileManager.default.contentsOfDirectory(atPath: folder + "/run/tensorboard")
+      #expect(events.count == 1)
+      let log = try #require(FileManager.default.contents(atPath: "\(folder)/run/tensorboard/\(events.first ?? "")"))
+      #expect(log.range(of: Data("validation/samples".utf8)) != nil)
+    }
+  }
+
+  @Test func withoutItsTokenizerAGeneratorTrainsAndSaysThatItShowsNoSamples() throws {
+    try withTemporaryFolder { folder in
+      let tokenizer = try saveTinyTokenizer(in: folder + "/tokenizer")
+      try encode("drawn:16,resolution=16,seed=3", by: tokenizer, to: folder + "/codes")
+      try FileManager.default.removeItem(atPath: tokenizer)
+      let recipe = try tinyGeneratorRecipe(
+        settings: ["run.directory=\(folder)/run", "data.codes=\(folder)/codes", "run.steps=1"])
+      var messages: [String] = []
+      let reporter = TrainingReporter(progress: { _ in }, message: { messages.append($0) }, alarm: { _ in })
+      _ = try GeneratorTraining(recipe: recipe, communicator: SingleCommunicator(), reporter: reporter).run()
+      let told = messages.filter { $0.contains("validations will show no samples") }
+      #expect(told.count == 1 && told[0].contains("--set tokenizer=PATH"), "\(messages)")
+      #expect(!FileManager.default.fileExists(atPath: folder + "/run/samples"))
+    }
+  }
+
   @Test func theScheduleTakesOneStepPerOptimizerStep() throws {
     try withTemporaryFolder { folder in
       let (train, _) = try records(

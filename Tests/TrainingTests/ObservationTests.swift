@@ -60,21 +60,21 @@ struct TraceTests {
   }
 }
 
-struct ReconstructionHistoryTests {
+struct PictureHistoryTests {
   @Test func aLongRunKeepsFewPicturesWithItsFirstAndItsNewest() throws {
     try withTemporaryFolder { folder in
-      let history = ReconstructionHistory(RunDirectory(path: folder))
+      let history = PictureHistory(RunDirectory(path: folder), .reconstructions)
       for step in 1...100 { try history.keep([UInt8(step)], step: step) }
       let steps = history.pictures().map(\.step)
       #expect(steps.first == 1 && steps.last == 100)
-      #expect(steps.count <= ReconstructionHistory.capacity)
-      #expect(steps.count > ReconstructionHistory.capacity / 2)
+      #expect(steps.count <= PictureHistory.capacity)
+      #expect(steps.count > PictureHistory.capacity / 2)
     }
   }
 
   @Test func aRunThatWentBackForgetsThePicturesOfLaterSteps() throws {
     try withTemporaryFolder { folder in
-      let history = ReconstructionHistory(RunDirectory(path: folder))
+      let history = PictureHistory(RunDirectory(path: folder), .reconstructions)
       for step in [10, 20, 30] { try history.keep([1], step: step) }
       try history.keep([2], step: 20)
       #expect(history.pictures().map(\.step) == [10, 20])
@@ -176,7 +176,7 @@ private func withFinishedRun(_ body: (RunDirectory) throws -> Void) throws {
       if step == 20 { try log.append(MetricsRecord(step: 20, kind: .resume, values: [:])) }
     }
     try log.append(MetricsRecord(step: 30, kind: .validation, values: ["loss": 0.25]))
-    try ReconstructionHistory(directory).keep([1, 2, 3], step: 10)
+    try PictureHistory(directory, .reconstructions).keep([1, 2, 3], step: 10)
     try directory.clearHeartbeats()
     var beat = Heartbeat(rank: 0, worldSize: 1, host: "node-7", processIdentifier: 1)
     beat.step = 30

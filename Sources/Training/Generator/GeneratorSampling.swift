@@ -43,24 +43,11 @@ public struct GeneratorSampling {
 
   private let communicator: any Communicator
   private let options: Options
-  private let sampling: SamplingOptions
   private let generator: TrainedGenerator
-  private let pictures: CodePictures
+  private let drawing: SampleDrawing
   private let output: SampleOutput
   /// Every image to draw.
-  private let samples: [Sample]
-
-  /// One image to draw.
-  struct Sample: Sendable, Equatable {
-    /// Its class.
-    let label: Int
-    /// Its number within the class.
-    let number: Int
-    /// What to call its class.
-    let title: String
-    /// What its random numbers depend on.
-    var identifier: Int { label << 32 | number }
-  }
+  private let samples: [SampleDrawing.Sample]
 
   /// Loads generator and tokenizer and checks everything before any work.
   /// - Throws: `PeerFailure` with what is wrong.
@@ -68,18 +55,21 @@ public struct GeneratorSampling {
     self.communicator = communicator
     self.options = options
     try RankThreads.configure(options.threads, communicator: communicator)
-    (generator, pictures, sampling, samples) = try communicator.collectively("preparing to sample") {
+    (generator, drawing, samples) = try communicator.collectively("preparing to sample") {
       let generator = try TrainedGenerator(checkpoint: options.checkpoint)
       let sampling = try Self.sampling(options, generator: generator)
       let samples = try Self.samples(options, generator: generator)
-      return (generator, try Self.pictures(options, generator: generator), sampling, samples)
+      let pictures = try CodePictures(
+        tokenizer: options.tokenizer, trainedWith: generator.recipe.tokenizer, of: generator.codes,
+        order: generator.recipe.model.order, option: "--tokenizer")
+      return (generator, SampleDrawing(codes: generator.codes, pictures: pictures, options: sampling), samples)
     }
-    let resolution = pictures.tokenizer.recipe.model.resolution
-    output = try communicator.collectively("opening the output") { [communicator, samples, generator, sampling] in
+    let resolution = drawing.pictures.tokenizer.recipe.model.resolution
+    output = try communicator.collectively("opening the output") { [communicator, samples, generator, drawing] in
       try SampleOutput(
         path: options.output, count: samples.count, resolution: resolution, columns: options.count,
         title: generator.title,
-        origin: { try SampleOrigin(generator, options: options, sampling: sampling).comment },
+        origin: { try SampleOrigin(generator, options: options, sampling: drawing.options).comment },
         isWriter: communicator.isFirst)
     }
   }
@@ -111,39 +101,12 @@ public struct GeneratorSampling {
     }
   }
 
-  private static func samples(_ options: Options, generator: TrainedGenerator) throws -> [Sample] {
+  private static func samples(_ options: Options, generator: TrainedGenerator) throws -> [SampleDrawing.Sample] {
     var classes = generator.codes.classes
     if let names = options.names { try classes.readTitles(from: names) }
     return try classes.indices(of: options.classes, count: generator.recipe.model.classCount).flatMap { label in
-      (0..<options.count).map { Sample(label: label, number: $0, title: classes.label(of: label)) }
+      (0..<options.count).map { SampleDrawing.Sample(label: label, number: $0, title: classes.label(of: label)) }
     }
-  }
-
-  private static func pictures(_ options: Options, generator: TrainedGenerator) throws -> CodePictures {
-    let path = options.tokenizer ?? generator.recipe.tokenizer ?? generator.codes.tokenizer.checkpoint
-    let tokenizer: TrainedTokenizer
-    do {
-      tokenizer = try TrainedTokenizer(path: path)
-    } catch let error as ConfigError where options.tokenizer == nil {
-      throw ConfigError(
-        origin: path,
-        problem: "the tokenizer of this generator, \(generator.codes.tokenizer.text), is not there any more; "
-          + "say where it is with --tokenizer (\(error.problem))")
-    }
-    guard tokenizer.identity == generator.codes.tokenizer else {
-      throw CodeFileError(
-        path: tokenizer.path,
-        problem: "is \(tokenizer.identity.text), but the generator speaks the codes of "
-          + "\(generator.codes.tokenizer.text); name that tokenizer with --tokenizer")
-    }
-    if generator.recipe.model.order == .random && tokenizer.model.recovery == nil {
-      throw ConfigError(
-        origin: tokenizer.path,
-        problem:
-          "has no source recovery ('model.recoveryWidth' is 0), so nobody can tell which positions the tokens of a "
-          + "generator in random order cover; train the tokenizer with one, or a generator in order raster")
-    }
-    return CodePictures(tokenizer: tokenizer)
   }
 
   /// Images of all classes.
@@ -163,7 +126,7 @@ public struct GeneratorSampling {
         let images =
           range.isEmpty
           ? []
-          : draw(sampler, samples[range]) { share in
+          : drawing.images(of: samples[range], by: sampler, config: generator.recipe.model) { share in
             guard communicator.isFirst else { return }
             let images = min(perRound, samples.count - start)
             progress((Double(start) + share * Double(images)) / Double(samples.count), start)
@@ -178,38 +141,5 @@ public struct GeneratorSampling {
     }
     try communicator.collectively("completing \(options.output)") { try output.finish(titles: samples.map(\.title)) }
     if communicator.isFirst { progress(1, samples.count) }
-  }
-
-  /// Draws some images of this rank.
-  private func draw(
-    _ sampler: Generator.Sampler, _ samples: ArraySlice<Sample>, progress: (Double) -> Void
-  ) -> [PixelImage] {
-    let config = generator.recipe.model
-    let drawn = sampler.sample(
-      classes: samples.map { Int32($0.label) }, images: samples.map(\.identifier), options: sampling,
-      cells: config.order == .random ? samples.flatMap { cells(of: $0) } : nil
-    ) { done, count in
-      // The pictures come after the codes; they take about a tenth of the time.
-      progress(0.9 * Double(done) / Double(count))
-    }
-    let codes = drawn.codes.codes(preBits: config.factorBits[0])
-    return samples.indices.enumerated().map { position, _ in
-      let range = position * drawn.tokenCount..<(position + 1) * drawn.tokenCount
-      return config.order == .random
-        ? pictures.picture(codes: Array(codes[range]), cells: Array(drawn.cells[range]))
-        : pictures.picture(rasterCodes: Array(codes[range]))
-    }
-  }
-
-  /// Where the tokens of an image lie: as often at each position as in the training images at the nearest keep count.
-  private func cells(of sample: Sample) -> [Int32] {
-    let keep = sampling.keepCount
-    let known = generator.codes.representativeShares ?? [:]
-    let nearest = known.keys.min { (abs($0 - keep), $0) < (abs($1 - keep), $1) }
-    guard let shares = nearest.flatMap({ known[$0] }), shares.count == generator.recipe.model.positionCount else {
-      return RandomOrder.cells(
-        count: keep, of: generator.recipe.model.positionCount, seed: sampling.seed, image: sample.identifier)
-    }
-    return RandomOrder.cells(count: keep, shares: shares, seed: sampling.seed, image: sample.identifier)
   }
 }

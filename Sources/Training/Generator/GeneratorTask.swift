@@ -1,4 +1,5 @@
 import Collectives
+import Evaluation
 import Foundation
 import Generator
 import Tensors
@@ -15,6 +16,8 @@ final class GeneratorTask: TrainingTask {
   private let codes: CodeProperties
   private let communicator: any Communicator
   private let validation: ValidationData?
+  /// What draws samples at validations; nil on all ranks but one, and where none are to be drawn.
+  private let drawing: SampleDrawing?
 
   /// What validation needs.
   struct ValidationData {
@@ -28,12 +31,13 @@ final class GeneratorTask: TrainingTask {
   /// - Parameter recipe: Fitted to the codes.
   init(
     recipe: GeneratorRecipe, codes: CodeProperties, totalSteps: Int, stepsPerEpoch: Int,
-    communicator: any Communicator, validation: ValidationData?
+    communicator: any Communicator, validation: ValidationData?, drawing: SampleDrawing? = nil
   ) {
     self.recipe = recipe
     self.codes = codes
     self.communicator = communicator
     self.validation = validation
+    self.drawing = drawing
     model = Transformer(recipe.model, seed: recipe.run.seed)
     weights = [
       ShardedWeights(
@@ -81,6 +85,26 @@ final class GeneratorTask: TrainingTask {
       ("loss", (sums[0] + sums[1]) / sums[2]), ("pre", sums[0] / sums[2]), ("post", sums[1] / sums[2]),
       ("natsPerKeptToken", (sums[0] + sums[1]) / sums[3]), ("unigram", validation.baseline.loss), ("tokens", sums[2]),
     ]
+  }
+
+  /// How many images a validation draws, and what guides them, as a user's first samples might be: what matters is that
+  /// they are the same images every time.
+  static let (sampleCount, sampleGuidance) = (8, Float(2))
+
+  /// Samples of classes from the first to the last, always by the same random numbers.
+  func validationPicture() throws -> ValidationPicture? {
+    guard let drawing else { return nil }
+    let samples = (0..<Self.sampleCount).map { number in
+      let label = number * recipe.model.classCount / Self.sampleCount
+      return SampleDrawing.Sample(label: label, number: number, title: codes.classes.label(of: label))
+    }
+    let images = drawing.images(of: samples, by: Generator.Sampler(model), config: recipe.model)
+    return ValidationPicture(
+      .samples,
+      LabelledGrid(
+        title: "\(recipe.name): guidance \(Self.sampleGuidance), \(drawing.options.keepCount) tokens",
+        images: images, labels: samples.map(\.title), columns: Self.sampleCount / 2
+      ).image())
   }
 
   /// What the codes are like: sampling needs it, and a resumed run must learn from the same kind.

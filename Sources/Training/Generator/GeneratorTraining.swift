@@ -36,6 +36,7 @@ public struct GeneratorTraining {
     let communicator = run.communicator
     let baseline = try data.baseline(recipe, communicator: communicator)
     let properties = try data.completedProperties(recipe, communicator: communicator)
+    let drawing = communicator.isFirst && recipe.run.pictures ? drawing(recipe, properties, run.say) : nil
 
     return try run.train(
       resume: resume, stoppingAt: stop, totalSteps: totalSteps,
@@ -43,7 +44,7 @@ public struct GeneratorTraining {
         GeneratorTask(
           recipe: recipe, codes: properties, totalSteps: totalSteps, stepsPerEpoch: stepsPerEpoch,
           communicator: communicator,
-          validation: data.forEachValidationBatch.map { .init(forEachBatch: $0, baseline: baseline) })
+          validation: data.forEachValidationBatch.map { .init(forEachBatch: $0, baseline: baseline) }, drawing: drawing)
       },
       summary: { task in
         "\(data.description), \(recipe.model.classCount) classes; \(parameterText(task.model.parameterCount)); "
@@ -57,5 +58,24 @@ public struct GeneratorTraining {
         try LossPicture(records: MetricsLog.records(of: directory), title: recipe.name).writePNG(
           to: directory.path + "/losses.png")
       })
+  }
+
+  /// What draws the samples of validations; where the tokenizer cannot be used, nil, and the user is told: training needs
+  /// the codes alone.
+  private func drawing(
+    _ recipe: GeneratorRecipe, _ codes: CodeProperties, _ say: (String) -> Void
+  ) -> SampleDrawing? {
+    var options = SamplingOptions()
+    options.pre.guidance = GeneratorTask.sampleGuidance
+    options.post.guidance = GeneratorTask.sampleGuidance
+    options.keepCount = recipe.validationKeepCount(codes)
+    do {
+      let pictures = try CodePictures(
+        trainedWith: recipe.tokenizer, of: codes, order: recipe.model.order, option: "--set tokenizer=PATH")
+      return SampleDrawing(codes: codes, pictures: pictures, options: options)
+    } catch {
+      say("validations will show no samples: \(error)")
+      return nil
+    }
   }
 }

@@ -57,7 +57,7 @@ final class SampleOutput {
 
   /// Takes images of this rank; in a folder, writes them.
   /// - Parameter first: The number of the first of them among all images.
-  func write(own images: [PixelImage], of samples: ArraySlice<GeneratorSampling.Sample>, from first: Int) throws {
+  func write(own images: [PixelImage], of samples: ArraySlice<SampleDrawing.Sample>, from first: Int) throws {
     guard case .folder = form else { return }
     for (offset, (image, sample)) in zip(images, samples).enumerated() {
       let number = String(first + offset)

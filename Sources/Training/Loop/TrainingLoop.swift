@@ -368,15 +368,15 @@ final class TrainingLoop<Task: TrainingTask> {
 }
 
 extension TrainingLoop {
-  /// Keeps a picture of what the model, as it is, makes of a few samples, and tells TensorBoard how its weights are
-  /// distributed.
+  /// Keeps a picture of what the model, as it is, makes of a few samples, and tells TensorBoard how its weights, and
+  /// what else the task knows of, are distributed.
   private func showModel(_ weights: ShardedWeights) throws {
     if run.pictures, let picture = try task.validationPicture() {
-      let jpeg = try picture.encodedAsJPEG(quality: 90)
-      try ReconstructionHistory(environment.directory).keep(jpeg, step: completedSteps)
-      try environment.tensorBoard?.append(step: completedSteps, picture: picture, jpeg: jpeg)
+      let jpeg = try picture.image.encodedAsJPEG(quality: 90)
+      try PictureHistory(environment.directory, picture.kind).keep(jpeg, step: completedSteps)
+      try environment.tensorBoard?.append(step: completedSteps, picture, jpeg: jpeg)
     }
-    try environment.tensorBoard?.append(step: completedSteps, weightsOf: weights)
+    try environment.tensorBoard?.append(step: completedSteps, weights, task.distributions())
   }
 }
 

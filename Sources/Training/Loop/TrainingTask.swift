@@ -43,9 +43,12 @@ public protocol TrainingTask: AnyObject {
   /// Values over the validation data with the weights as they are, the same on every rank. Collective.
   func validate() throws -> [(name: String, value: Double)]
 
-  /// A picture of what the model makes of a few validation samples with the weights as they are; nil where there is
-  /// nothing to show, which is the default. Called on one rank.
-  func validationPicture() throws -> PixelImage?
+  /// A picture of what the model makes of a few samples with the weights as they are; nil where there is nothing to
+  /// show, which is the default. Called on one rank.
+  func validationPicture() throws -> ValidationPicture?
+
+  /// How something besides the weights is distributed, by name; nothing by default. Called on one rank.
+  func distributions() -> [(name: String, values: [Float])]
 
   /// What else must be restored for an exact resume, as JSON text; the same on every rank. Collective.
   func savedState() throws -> String
@@ -62,7 +65,10 @@ extension TrainingTask {
   public func epochMetrics() throws -> [(name: String, value: Double)] { [] }
 
   /// None.
-  public func validationPicture() throws -> PixelImage? { nil }
+  public func validationPicture() throws -> ValidationPicture? { nil }
+
+  /// None.
+  public func distributions() -> [(name: String, values: [Float])] { [] }
 
   /// Nothing: for models that have no state but their weights.
   public func discardStep() {}

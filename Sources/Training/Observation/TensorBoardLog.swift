@@ -1,4 +1,3 @@
-import DataLoading
 import EventFiles
 import Foundation
 import Tensors
@@ -23,22 +22,26 @@ final class TensorBoardLog {
       scalars: record.values.sorted { $0.key < $1.key }.map { ("\(record.kind.rawValue)/\($0.key)", $0.value) })
   }
 
-  /// What a validation shows.
-  func append(step: Int, picture: PixelImage, jpeg: [UInt8]) throws(EventFileError) {
+  /// What a validation shows, as `validation/reconstructions` or `validation/samples`.
+  func append(step: Int, _ picture: ValidationPicture, jpeg: [UInt8]) throws(EventFileError) {
     try file.append(
-      step: step, tag: "validation/reconstructions", encoded: jpeg, width: picture.width, height: picture.height)
+      step: step, tag: "validation/\(picture.kind.rawValue)", encoded: jpeg, width: picture.image.width,
+      height: picture.image.height)
   }
 
-  /// The distribution of the weights of every part of a model.
-  func append(step: Int, weightsOf weights: ShardedWeights) throws(EventFileError) {
+  /// The distribution of the weights of every part of a model, as `weights/decoder`, and others by their names.
+  func append(
+    step: Int, _ weights: ShardedWeights, _ others: [(name: String, values: [Float])]
+  ) throws(EventFileError) {
     var values: [String: [Float]] = [:]
     for entry in weights.arena.entries {
       values[String(entry.name.prefix { $0 != "." }), default: []] += weights.arena.values[entry.range]
     }
-    var histograms: [(tag: String, histogram: Histogram)] = []
-    for (part, values) in values.sorted(by: { $0.key < $1.key }) {
-      if let histogram = Histogram(of: values) { histograms.append((tag: "weights/\(part)", histogram: histogram)) }
-    }
-    try file.append(step: step, histograms: histograms)
+    let parts = values.sorted { $0.key < $1.key }.map { (name: "weights/\($0.key)", values: $0.value) }
+    try file.append(
+      step: step,
+      histograms: (parts + others).compactMap { name, values in
+        Histogram(of: values).map { (tag: name, histogram: $0) }
+      })
   }
 }

@@ -62,6 +62,16 @@ final class CodebookStatistics {
     epoch = usage
   }
 
+  /// How often every code was used in the epoch so far, or in the last one where the next has not begun; nil where
+  /// nothing was counted. As log2(1 + uses ÷ mean of all codes), so that it compares however much was counted: 0 is a
+  /// dead code, 1 one that is used as often as the mean.
+  var distribution: (name: String, values: [Float])? {
+    let usage = epoch.total > 0 ? epoch : finishedEpoch ?? epoch
+    guard usage.total > 0 else { return nil }
+    let mean = Float(usage.total) / Float(usage.counts.count)
+    return ("codes/log2(1 + uses÷mean)", usage.counts.map { log2(1 + Float($0) / mean) })
+  }
+
   /// The last finished epoch, or what there is of the first; nil where nothing was counted.
   func picture(title: String) -> CodebookPicture? {
     let usage = finishedEpoch ?? epoch

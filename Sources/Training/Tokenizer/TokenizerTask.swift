@@ -118,7 +118,12 @@ public final class TokenizerTask: TrainingTask {
   }
 
   /// Reconstructions of a few images.
-  public func validationPicture() throws -> PixelImage? { try picture?(model) }
+  public func validationPicture() throws -> ValidationPicture? {
+    try picture.map { ValidationPicture(.reconstructions, try $0(model)) }
+  }
+
+  /// How evenly the codes are used.
+  public func distributions() -> [(name: String, values: [Float])] { codebook.distribution.map { [$0] } ?? [] }
 
   /// What a resumption needs beside the weights; everything random is a function of the step.
   private struct State: Codable {

@@ -13,6 +13,8 @@ struct ScalingRunCommand: ParsableCommand {
       Starts mpirun itself: every number of ranks, some steps each, by turns. Writes study.json with every rank's times \
       of every measured step, study.csv, study.md and study.png. Nothing else should run on the machines meanwhile.
 
+      Under Slurm, start Launch/scaling.sbatch.
+
       Example: mergevq scaling run Launch/recipes/tokenizer-small64.yaml --set data.train=images/train --ranks 1,2,4 \
       --hosts hosts --batch 16 --output studies/weak
       """)
@@ -66,15 +68,8 @@ struct ScalingRunCommand: ParsableCommand {
   @Flag(help: "All hosts are this one machine, as in the virtual cluster, and share its cores.")
   var sharedMachine = false
 
-  @Option(help: "Do not run; write an array of Slurm jobs to this file.")
-  var slurm: String?
-
   func validate() throws {
     guard warmup >= 0 else { throw ValidationError("--warmup must be at least 0") }
-    guard slurm == nil || ranksPerNode != nil else { throw ValidationError("--slurm needs --ranks-per-node") }
-    guard slurm == nil || hostFile == nil else {
-      throw ValidationError("with --slurm the hosts are Slurm's choice; leave --hosts out")
-    }
   }
 
   func run() throws {
@@ -104,7 +99,6 @@ struct ScalingRunCommand: ParsableCommand {
         shares.global = runner.globalBatch(worldSize: count)
         _ = try shares.imagesPerRank(worldSize: count)
       }
-      if let slurm { return try writeArray(to: slurm) }
       try makeFolder()
       let results = try runner.run { Console.write($0 + "\n") }
       try write(
@@ -120,19 +114,5 @@ struct ScalingRunCommand: ParsableCommand {
     } catch {
       throw ConfigError(origin: output, problem: "the folder cannot be made: \(error.localizedDescription)")
     }
-  }
-
-  private func writeArray(to path: String) throws {
-    var arguments = [recipe.recipe] + recipe.overrides.flatMap { ["--set", $0] }
-    arguments += ["--mode", mode.rawValue, "--model", model.rawValue, "--threads", "\(threads)"]
-    arguments += ["--steps", "\(steps)", "--warmup", "\(warmup)"]
-    if let batch { arguments += ["--batch", "\(batch)"] }
-    if let network { arguments += ["--network", network] }
-    if !mpirun.isEmpty { arguments.append("--mpirun=\(mpirun)") }
-    let array = SlurmArray(
-      ranks: ranks.counts, repeats: repeats, ranksPerNode: ranksPerNode ?? 1, threads: threads, arguments: arguments,
-      folder: output)
-    try write(text: array.text, to: path)
-    Console.write("\(path)\n")
   }
 }

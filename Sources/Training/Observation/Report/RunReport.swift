@@ -118,27 +118,27 @@ public struct RunReport {
     ].compactMap(\.self)
   }
 
-  /// Reconstructions over time, and the picture of the codebook.
+  /// Reconstructions or samples over time, and the picture of the codebook.
   private var pictures: String {
     func image(_ path: String, type: String, caption: String) -> String? {
       guard let content = FileManager.default.contents(atPath: path) else { return nil }
       return "<figure><figcaption>\(escaped(caption))</figcaption>"
         + "<img alt=\"\(escaped(caption))\" src=\"data:image/\(type);base64,\(content.base64EncodedString())\"></figure>\n"
     }
-    let over = ReconstructionHistory(directory).pictures().compactMap {
-      image($0.path, type: "jpeg", caption: "after step \($0.step)")
+    func section(_ title: String, _ images: [String]) -> String {
+      guard !images.isEmpty else { return "" }
+      return "<section><h2>\(title)</h2><div class=\"strip\">\n\(images.joined())</div></section>\n"
     }
-    let atEnd = over.isEmpty ? image(directory.path + "/reconstructions.png", type: "png", caption: "at the end") : nil
+    let overTime = ValidationPicture.Kind.allCases.map { kind in
+      let over = PictureHistory(directory, kind).pictures().compactMap {
+        image($0.path, type: "jpeg", caption: "after step \($0.step)")
+      }
+      let atEnd = image("\(directory.path)/\(kind.rawValue).png", type: "png", caption: "at the end")
+      return section(kind.title, over.isEmpty ? [atEnd].compactMap(\.self) : over)
+    }
     let codebook = image(
       directory.path + "/codebook.png", type: "png", caption: "use of every code, balance of every bit")
-    var html = ""
-    if !over.isEmpty || atEnd != nil {
-      html +=
-        "<section><h2>Reconstructions and merge maps over time</h2><div class=\"strip\">\n"
-        + "\((over + [atEnd].compactMap(\.self)).joined())</div></section>\n"
-    }
-    if let codebook { html += "<section><h2>Code usage</h2><div class=\"strip\">\n\(codebook)</div></section>\n" }
-    return html
+    return overTime.joined() + section("Code usage", [codebook].compactMap(\.self))
   }
 
   private var ranks: String {
@@ -207,6 +207,15 @@ public struct RunReport {
     th,td{text-align:left;padding:5px 14px 5px 0;border-bottom:1px solid var(--line)}th{color:var(--dim);font-weight:500}
     pre{background:var(--card);border-radius:8px;padding:14px;overflow-x:auto;font-size:13px}
     """
+}
+
+extension ValidationPicture.Kind {
+  fileprivate var title: String {
+    switch self {
+    case .reconstructions: "Reconstructions and merge maps over time"
+    case .samples: "Samples over time"
+    }
+  }
 }
 
 /// What shares of a step the median rank spends how.

@@ -1,13 +1,35 @@
-import DataLoading
+public import DataLoading
 import Foundation
 
+/// What a model makes of a few samples.
+public struct ValidationPicture {
+  /// What such a picture shows, which names its folder in the run directory and its tag in TensorBoard.
+  public enum Kind: String, CaseIterable, Sendable {
+    /// What a tokenizer keeps of images.
+    case reconstructions
+    /// What a generator draws.
+    case samples
+  }
+
+  /// What it shows.
+  public let kind: Kind
+  /// The picture.
+  public let image: PixelImage
+
+  /// A picture of that kind.
+  public init(_ kind: Kind, _ image: PixelImage) {
+    self.kind = kind
+    self.image = image
+  }
+}
+
 /// The pictures that validations leave, `RUN/reconstructions/step-00000200.jpg`: some over the whole run, never many.
-struct ReconstructionHistory {
+struct PictureHistory {
   /// More than these are thinned out to half as many.
   static let capacity = 16
   private let folder: String
 
-  init(_ directory: RunDirectory) { folder = directory.path + "/reconstructions" }
+  init(_ directory: RunDirectory, _ kind: ValidationPicture.Kind) { folder = "\(directory.path)/\(kind.rawValue)" }
 
   /// The pictures by step, ascending.
   func pictures() -> [(step: Int, path: String)] {
