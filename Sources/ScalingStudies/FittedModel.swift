@@ -40,7 +40,7 @@ public struct FittedModel: Codable, Sendable, Equatable {
   public var text: String {
     """
     computing       \(number(1e-9 / step.secondsPerOperation)) GFLOP/s a thread, \
-    \(number(1e-9 / step.secondsPerUpdateByte)) GB/s in updates, \
+    \(number(1e9 * step.secondsPerUpdateByte)) s a GB of updates, \
     \(number(100 * step.contention)) % slower with all cores busy
     imbalance       \(number(100 * step.imbalance)) % of computing (standard deviation over ranks)
     data            \(number(1e3 * step.dataSecondsPerSample)) ms a sample

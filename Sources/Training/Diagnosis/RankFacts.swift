@@ -90,7 +90,10 @@ public struct RankFacts: Codable, Sendable, Equatable {
     for operand in operands { operand.pointer.update(repeating: 1, count: side * side) }
     let views = operands.map { MatrixView($0.pointer, rows: side, columns: side) }
     let clock = ContinuousClock()
-    let best = (0..<6).map { _ in clock.measure { multiply(views[0], views[1], views[2], 1, false) } }.min() ?? .zero
+    // Swift may release an array after its last use by name; the views would then point to memory that others take.
+    let best = withExtendedLifetime(operands) {
+      (0..<6).map { _ in clock.measure { multiply(views[0], views[1], views[2], 1, false) } }.min() ?? .zero
+    }
     return 2 * Double(side * side * side) / (best / .seconds(1)) / 1e9
   }
 

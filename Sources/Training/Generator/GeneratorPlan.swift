@@ -12,8 +12,12 @@ extension RunPlan {
     let programBytes = ComputeRate.memoryOfProcess ?? 0
     var recipe = recipe
     let images = try recipe.batch.imagesPerRank(worldSize: worldSize)
-    if let codes = recipe.data.codes {
-      recipe = try recipe.fitted(to: CodeDataset(directory: codes).content.properties)
+    var drawing: SampleDrawing?
+    if let directory = recipe.data.codes {
+      let codes = try CodeDataset(directory: directory).content.properties
+      recipe = try recipe.fitted(to: codes)
+      // Where the tokenizer cannot be used, training says so and draws no samples.
+      if recipe.run.pictures { drawing = try? SampleDrawing(validationsOf: recipe, codes: codes) }
     } else if recipe.model.classCount == 0 {
       throw ConfigError(
         key: "model.classCount", problem: "is 0, and there are no codes to take it from; set data.codes or classCount")
@@ -24,7 +28,9 @@ extension RunPlan {
       resolvedRecipe: try recipe.resolvedYAML(), model: model, worldSize: worldSize, samplesPerRank: images,
       programBytes: programBytes, round: round,
       // A code per kept token, and the token of every position.
-      dataBytes: 4 * 2 * recipe.model.positionCount * images)
+      dataBytes: 4 * 2 * recipe.model.positionCount * images,
+      // On the first rank: the tokenizer that draws samples, and the weights once more, laid out for sampling.
+      frozenBytes: drawing.map { 4 * ($0.pictures.tokenizer.model.parameterCount + model.parameterCount) } ?? 0)
   }
 
   /// What a round of training needs and computes at the largest keep count.

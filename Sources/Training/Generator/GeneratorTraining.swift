@@ -65,14 +65,8 @@ public struct GeneratorTraining {
   private func drawing(
     _ recipe: GeneratorRecipe, _ codes: CodeProperties, _ say: (String) -> Void
   ) -> SampleDrawing? {
-    var options = SamplingOptions()
-    options.pre.guidance = GeneratorTask.sampleGuidance
-    options.post.guidance = GeneratorTask.sampleGuidance
-    options.keepCount = recipe.validationKeepCount(codes)
     do {
-      let pictures = try CodePictures(
-        trainedWith: recipe.tokenizer, of: codes, order: recipe.model.order, option: "--set tokenizer=PATH")
-      return SampleDrawing(codes: codes, pictures: pictures, options: options)
+      return try SampleDrawing(validationsOf: recipe, codes: codes)
     } catch {
       say("validations will show no samples: \(error)")
       return nil

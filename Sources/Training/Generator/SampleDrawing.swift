@@ -22,6 +22,25 @@ struct SampleDrawing {
   /// Guidance, filters, seed.
   let options: SamplingOptions
 
+  /// A drawing with that tokenizer and those options.
+  init(codes: CodeProperties, pictures: CodePictures, options: SamplingOptions) {
+    self.codes = codes
+    self.pictures = pictures
+    self.options = options
+  }
+
+  /// What validations of a training draw with.
+  /// - Throws: As `CodePictures.init(tokenizer:trainedWith:of:order:option:)`.
+  init(validationsOf recipe: GeneratorRecipe, codes: CodeProperties) throws {
+    var options = SamplingOptions()
+    options.pre.guidance = GeneratorTask.sampleGuidance
+    options.post.guidance = GeneratorTask.sampleGuidance
+    options.keepCount = recipe.validationKeepCount(codes)
+    let pictures = try CodePictures(
+      trainedWith: recipe.tokenizer, of: codes, order: recipe.model.order, option: "--set tokenizer=PATH")
+    self.init(codes: codes, pictures: pictures, options: options)
+  }
+
   /// Draws some images, all at once.
   /// - Parameters:
   ///   - sampler: Of the generator, whose shape is `config`.

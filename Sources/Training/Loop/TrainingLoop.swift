@@ -158,7 +158,7 @@ final class TrainingLoop<Task: TrainingTask> {
     enter("writing the trace")
     try ChromeTrace.write(timeline, to: environment.directory.tracePath, communicator)
     if communicator.isFirst {
-      environment.reporter.message("\(environment.directory.tracePath): open it in ui.perfetto.dev or chrome://tracing")
+      environment.reporter.message("\(environment.directory.tracePath): open it in ui.perfetto.dev")
     }
   }
 

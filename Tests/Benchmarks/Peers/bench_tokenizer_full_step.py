@@ -7,18 +7,14 @@ import measuring
 from stage_one_peer import Discriminator, PerceptualLoss, StageOne
 from tokenizer_peer import Tokenizer, published
 
-MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
-
 
 def main() -> None:
-    parser = measuring.parser(__doc__, batch=2, settings=list(MEMORY_FORMATS))
-    measuring.add_tokenizer_sizes(parser)
-    arguments = parser.parse_args()
+    arguments = measuring.tokenizer_arguments(__doc__)
 
     def work(setting: str) -> dict:
         recovery = {"rec_embed_dim": 256, "rec_layers": 4, "rec_heads": 8}
         config = published("gr-d64", arguments.resolution, ch=arguments.channels, **recovery)
-        layout = MEMORY_FORMATS[setting]
+        layout = getattr(torch, measuring.MEMORY_FORMATS[setting])
         networks = [Tokenizer(config), PerceptualLoss(), Discriminator()]
         stage = StageOne(*(network.to(memory_format=layout) for network in networks))
         size = (arguments.batch, 3, arguments.resolution, arguments.resolution)
@@ -29,7 +25,7 @@ def main() -> None:
             "parameters": [sum(p.numel() for p in network.parameters()) for network in networks],
         }
 
-    measuring.run("tokenizer-full-step", arguments, list(MEMORY_FORMATS), work)
+    measuring.run("tokenizer-full-step", arguments, list(measuring.MEMORY_FORMATS), work)
 
 
 if __name__ == "__main__":

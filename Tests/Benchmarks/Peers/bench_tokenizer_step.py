@@ -5,17 +5,13 @@ import torch
 import measuring
 from tokenizer_peer import Tokenizer, published, reconstruction_losses
 
-MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
-
 
 def main() -> None:
-    parser = measuring.parser(__doc__, batch=2, settings=list(MEMORY_FORMATS))
-    measuring.add_tokenizer_sizes(parser)
-    arguments = parser.parse_args()
+    arguments = measuring.tokenizer_arguments(__doc__)
 
     def work(setting: str) -> dict:
         config = published("gr-d64", arguments.resolution, ch=arguments.channels)
-        layout = MEMORY_FORMATS[setting]
+        layout = getattr(torch, measuring.MEMORY_FORMATS[setting])
         model = Tokenizer(config).to(memory_format=layout)
         size = (arguments.batch, 3, arguments.resolution, arguments.resolution)
         image = (2 * torch.rand(size) - 1).to(memory_format=layout)
@@ -33,7 +29,7 @@ def main() -> None:
         }
         return {"seconds": measuring.repeat(step, arguments.warmup, arguments.repeat), "parameters": parameters}
 
-    measuring.run("tokenizer-step", arguments, list(MEMORY_FORMATS), work)
+    measuring.run("tokenizer-step", arguments, list(measuring.MEMORY_FORMATS), work)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+# How PyTorch may lay out images, by the names of its own.
+MEMORY_FORMATS = {"contiguous": "contiguous_format", "channels_last": "channels_last"}
+
 
 def parser(description: str, batch: int, settings: list[str]) -> argparse.ArgumentParser:
     """Options that every benchmark takes; ``settings`` are the names of what is tried."""
@@ -28,11 +31,14 @@ def parser(description: str, batch: int, settings: list[str]) -> argparse.Argume
     return result
 
 
-def add_tokenizer_sizes(options: argparse.ArgumentParser) -> None:
-    """Options for the size of a tokenizer, by default the published G+R-d64."""
+def tokenizer_arguments(description: str) -> argparse.Namespace:
+    """The options of a tokenizer's step: what all take, memory formats as settings, and sizes, by default those of the
+    published G+R-d64."""
+    options = parser(description, batch=2, settings=list(MEMORY_FORMATS))
     options.add_argument("--resolution", type=int, default=256, help="pixels a side")
     options.add_argument("--channels", type=int, default=64, help="of the full resolution")
     options.add_argument("--keep", type=int, default=144, help="tokens kept after merging, a square")
+    return options.parse_args()
 
 
 def add_generator_sizes(options: argparse.ArgumentParser) -> None:

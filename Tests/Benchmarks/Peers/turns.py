@@ -101,7 +101,11 @@ def all_reduce(arguments: argparse.Namespace, extra: list[str]) -> Turn:
 
 
 def checkpoint(arguments: argparse.Namespace, extra: list[str]) -> Turn:
-    """Weights, average and moments of G+R-d64, against ``dd`` with fsync of as many bytes on the same disk."""
+    """Weights, average and moments of G+R-d64, against ``dd`` with fsync of as many bytes on the same disk.
+
+    Both keep the file before until the next one is there, so both write through memory that they take anew: a virtual
+    machine may have to ask its host for that, and then ``dd`` takes several times as long as into memory just freed.
+    """
     refuse_options("checkpoint", extra)
 
     def turn() -> tuple[dict, dict | None]:
@@ -113,12 +117,14 @@ def checkpoint(arguments: argparse.Namespace, extra: list[str]) -> Turn:
             peer = {"seconds": [], "peak_bytes": 0}
             for repetition in range(arguments.warmup + arguments.repeat):
                 start = time.perf_counter()
-                copy = ["dd", "if=/dev/zero", f"of={folder}/zeros", "bs=1M", "conv=fsync", "status=none"]
+                path = f"{folder}/zeros-{repetition}"
+                copy = ["dd", "if=/dev/zero", f"of={path}", "bs=1M", "conv=fsync", "status=none"]
                 _, peak = run([*copy, f"count={ours['bytes'] // 2**20}"], arguments.threads)
                 if repetition >= arguments.warmup:
                     peer["seconds"].append(time.perf_counter() - start)
                 peer["peak_bytes"] = max(peer["peak_bytes"], peak)
-                os.remove(f"{folder}/zeros")
+                if repetition > 0:
+                    os.remove(f"{folder}/zeros-{repetition - 1}")
             return ours, peer
         finally:
             shutil.rmtree(folder, ignore_errors=True)

@@ -1,7 +1,7 @@
 import Collectives
 import Foundation
 
-/// The timelines of all ranks as one file in Chrome's trace format, which Perfetto and `chrome://tracing` open: a process
+/// The timelines of all ranks as one file in Chrome's trace format, which Perfetto opens: a process
 /// per rank, a track per thread, all on rank 0's clock.
 struct ChromeTrace: Encodable {
   /// A span (`X`) or a name (`M`), in the format's own words; times in microseconds.
