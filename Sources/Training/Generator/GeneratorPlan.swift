@@ -3,7 +3,7 @@ import Kernels
 import Tensors
 
 extension RunPlan {
-  /// Plans a generator run by training on the codes of an image or two, which tells what activations need.
+  /// Plans a generator run by training on the codes of a few images, which tells what activations need.
   ///
   /// Where the recipe names codes, they tell the classes; a recipe without codes must say `model.classCount`.
   /// - Throws: `ConfigError` if the batch cannot be divided among that many ranks or the classes are not known;

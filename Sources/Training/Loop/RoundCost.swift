@@ -8,8 +8,9 @@ struct RoundCost {
   /// Floating-point operations of its matrix products for one sample.
   let operationsPerSample: Int
 
-  /// Runs rounds of one and of two samples; from those follow larger ones, because what does not depend on the number
-  /// of samples, like weights in another layout, is needed once.
+  /// Runs rounds of 1, 2, 4, … samples, up to the number asked for or to half a gigabyte, and at least two rounds; larger
+  /// ones follow from the last two. What does not depend on the number of samples, like weights in another layout, is
+  /// needed once, and the fewer the samples the more of a block is waste.
   /// - Parameters:
   ///   - samples: Samples of the round that is asked for.
   ///   - recomputation: What the backward pass computes again.
@@ -21,8 +22,15 @@ struct RoundCost {
       try Recomputation.$current.withValue(recomputation) { try round(count) }
       return StoragePool.shared.statistics.reservedBytes - before
     }
-    var one = 0
-    operationsPerSample = try OperationCount.of { one = try growth(1) }
-    activationBytes = samples == 1 ? one : one + (samples - 1) * max(0, try growth(2) - one)
+    var (count, bytes) = (1, 0)
+    operationsPerSample = try OperationCount.of { bytes = try growth(1) }
+    var bytesPerSample = 0
+    while count < samples && (count == 1 || bytes < 1 << 29) {
+      let next = min(2 * count, samples)
+      let more = try growth(next)
+      bytesPerSample = max(0, (more - bytes) / (next - count))
+      (count, bytes) = (next, more)
+    }
+    activationBytes = bytes + (samples - count) * bytesPerSample
   }
 }

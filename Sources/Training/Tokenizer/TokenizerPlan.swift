@@ -5,7 +5,7 @@ import Tensors
 import Tokenizer
 
 extension RunPlan {
-  /// Plans a tokenizer run by training on an image or two, which tells what activations need. The networks that the recipe
+  /// Plans a tokenizer run by training on a few images, which tells what activations need. The networks that the recipe
   /// brings along are loaded, so what is wrong with them shows here.
   /// - Throws: `ConfigError` if the batch cannot be divided among that many ranks, or a network does not fit;
   ///   `CheckpointError` and `UnfitWeights` if one cannot be read.
