@@ -66,7 +66,7 @@ let package = Package(
     .testTarget(name: "ScalingTests", dependencies: ["Scaling", "Collectives"]),
     .testTarget(name: "ScalingStudiesTests", dependencies: ["ScalingStudies", "Scaling", "Training"]),
     .testTarget(name: "DataLoadingTests", dependencies: ["DataLoading"], exclude: ["Fixtures"]),
-    .testTarget(name: "CheckpointingTests", dependencies: ["Checkpointing"], exclude: ["Fixtures"]),
+    .testTarget(name: "CheckpointingTests", dependencies: ["Checkpointing", crypto], exclude: ["Fixtures"]),
     .testTarget(
       name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport", "Tensors", "Layers", "Kernels"]),
     .testTarget(name: "KernelsTests", dependencies: ["Kernels"], swiftSettings: numericSwift),

@@ -13,35 +13,26 @@ public struct WrittenFile: Sendable, Equatable {
 ///
 /// It removes itself unless `finish` is reached, so an error leaves no half a file behind.
 final class HashingFile {
-  let path: String
-  private var descriptor: Int32
+  private let file: UncachedFile
   private var hash = SHA256()
   private var byteCount = 0
 
   /// Small enough to be hashed while still in the cache that the write reads it from.
-  private static let blockByteCount = 1 << 20
-  /// Creates or empties the file.
-  init(creating path: String) throws(CheckpointError) {
-    self.path = path
-    descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
-    guard descriptor >= 0 else { throw FileSystem.failure("open", path) }
-  }
+  private static let stepByteCount = 1 << 18
 
-  deinit {
-    guard descriptor >= 0 else { return }
-    close(descriptor)
-    unlink(path)
-  }
+  /// Creates or empties the file.
+  init(creating path: String) throws(CheckpointError) { file = try UncachedFile(creating: path) }
+
+  var path: String { file.path }
 
   /// Appends bytes.
   func write(_ bytes: UnsafeRawBufferPointer) throws(CheckpointError) {
-    var start = 0
-    while start < bytes.count {
-      let block = bytes.region(start..<min(start + Self.blockByteCount, bytes.count))
-      hash.update(bufferPointer: block)
-      try writeBlock(block)
-      start += block.count
+    for start in stride(from: 0, to: bytes.count, by: Self.stepByteCount) {
+      let part = bytes.region(start..<min(start + Self.stepByteCount, bytes.count))
+      hash.update(bufferPointer: part)
+      try file.append(part)
     }
+    byteCount += bytes.count
   }
 
   /// Appends text as UTF-8.
@@ -56,28 +47,8 @@ final class HashingFile {
 
   /// Flushes everything to the disk and closes the file.
   func finish() throws(CheckpointError) -> WrittenFile {
-    guard fsync(descriptor) == 0 else { throw FileSystem.failure("fsync", path) }
-    let closed = close(descriptor)
-    descriptor = -1
-    guard closed == 0 else {
-      let error = FileSystem.failure("close", path)
-      unlink(path)
-      throw error
-    }
+    try file.finish()
     return WrittenFile(byteCount: byteCount, sha256: hexadecimal(hash.finalize()))
-  }
-
-  private func writeBlock(_ block: UnsafeRawBufferPointer) throws(CheckpointError) {
-    var rest = block
-    while !rest.isEmpty {
-      let written = Foundation.write(descriptor, rest.baseAddress, rest.count)
-      guard written >= 0 else {
-        if errno == EINTR { continue }
-        throw FileSystem.failure("write", path)
-      }
-      byteCount += written
-      rest = rest.region(written..<rest.count)
-    }
   }
 }
 
