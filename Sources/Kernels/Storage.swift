@@ -9,15 +9,17 @@ public final class Storage: @unchecked Sendable {
   public let pointer: UnsafeMutablePointer<Float>
   /// Usable floats.
   public let count: Int
-  private let sizeClass: Int
+  private let block: UnsafeMutableRawBufferPointer
 
   /// Takes a block of at least `count` floats from the pool, or from the system if none fits.
   public init(count: Int) {
     self.count = count
-    (pointer, sizeClass) = StoragePool.shared.take(floatCount: count)
+    block = StoragePool.shared.take(byteCount: max(count, 1) * MemoryLayout<Float>.stride)
+    guard let start = block.baseAddress else { fatalError("Storage: a block without memory") }
+    pointer = start.bindMemory(to: Float.self, capacity: count)
   }
 
-  deinit { StoragePool.shared.give(pointer, sizeClass: sizeClass) }
+  deinit { StoragePool.shared.give(block) }
 }
 
 /// Counters of the memory pool, in bytes.
@@ -32,14 +34,22 @@ public struct StorageStatistics: Sendable, Equatable {
   public var systemAllocationCount = 0
 }
 
-/// Keeps freed blocks by size class, because page-faulting fresh memory in costs as much as a pass over it.
+/// Keeps freed memory, because page-faulting fresh memory in costs as much as a pass over it.
 public final class StoragePool: @unchecked Sendable {
   /// The process's pool.
   public static let shared = StoragePool()
 
   private let lock: UnsafeMutablePointer<pthread_mutex_t>
-  private var freeBlocks: [Int: [UnsafeMutablePointer<Float>]] = [:]
+  private var freeSmallBlocks: [Int: [UnsafeMutableRawPointer]] = [:]
+  private var freeRegions = FreeRegions()
   private var counters = StorageStatistics()
+
+  /// Blocks up to here have a power of two of bytes and stay in a list of their size: they are many, and little memory.
+  private static let smallLimit = 1 << 16
+  private static let pageByteCount = 4096
+  private static let hugePageByteCount = 2 << 20
+  /// The least that is taken from the system at once.
+  private static let segmentByteCount = 64 << 20
 
   private init() {
     lock = .allocate(capacity: 1)
@@ -52,61 +62,86 @@ public final class StoragePool: @unchecked Sendable {
   /// Sets `peakLiveBytes` to the bytes that are live now.
   public func resetPeak() { locked { counters.peakLiveBytes = counters.liveBytes } }
 
-  /// Gives every free block back to the system.
+  /// Gives all free memory back to the system.
   public func trim() {
     locked {
-      for (sizeClass, blocks) in freeBlocks {
+      for (byteCount, blocks) in freeSmallBlocks {
         for block in blocks { free(block) }
-        counters.reservedBytes -= blocks.count * Self.byteCount(ofClass: sizeClass)
+        counters.reservedBytes -= blocks.count * byteCount
       }
-      freeBlocks.removeAll()
+      freeSmallBlocks.removeAll()
+      for region in freeRegions.takeAll() { release(region) }
     }
   }
 
-  fileprivate func take(floatCount: Int) -> (UnsafeMutablePointer<Float>, Int) {
-    let sizeClass = Self.sizeClass(forBytes: max(floatCount, 1) * MemoryLayout<Float>.stride)
+  fileprivate func take(byteCount: Int) -> UnsafeMutableRawBufferPointer {
+    let isSmall = byteCount <= Self.smallLimit
+    let blockByteCount =
+      isSmall ? max(64, byteCount.roundedUpToPowerOfTwo) : byteCount.rounded(upTo: Self.pageByteCount)
     return locked {
-      // The next class up wastes an eighth at most, and saves a system allocation.
-      for candidate in [sizeClass, sizeClass + 1] {
-        if let block = freeBlocks[candidate]?.popLast() {
-          noteTaken(Self.byteCount(ofClass: candidate))
-          return (block, candidate)
-        }
+      counters.liveBytes += blockByteCount
+      counters.peakLiveBytes = max(counters.peakLiveBytes, counters.liveBytes)
+      guard let start = isSmall ? smallBlock(blockByteCount) : largeBlock(blockByteCount) else {
+        fatalError("out of memory: \(blockByteCount) bytes wanted, \(counters.reservedBytes) in use by tensors")
       }
-      let bytes = Self.byteCount(ofClass: sizeClass)
-      guard let raw = Self.systemBlock(byteCount: bytes) else {
-        fatalError("out of memory: \(bytes) bytes wanted, \(counters.reservedBytes) in use by tensors")
-      }
-      counters.systemAllocationCount += 1
-      counters.reservedBytes += bytes
-      noteTaken(bytes)
-      return (raw.bindMemory(to: Float.self, capacity: bytes / MemoryLayout<Float>.stride), sizeClass)
+      return UnsafeMutableRawBufferPointer(start: start, count: blockByteCount)
     }
   }
 
-  fileprivate func give(_ block: UnsafeMutablePointer<Float>, sizeClass: Int) {
+  fileprivate func give(_ block: UnsafeMutableRawBufferPointer) {
+    guard let start = block.baseAddress else { return }
     locked {
-      counters.liveBytes -= Self.byteCount(ofClass: sizeClass)
-      freeBlocks[sizeClass, default: []].append(block)
+      counters.liveBytes -= block.count
+      if block.count <= Self.smallLimit {
+        freeSmallBlocks[block.count, default: []].append(start)
+      } else {
+        let address = Int(bitPattern: start)
+        freeRegions.give(address..<address + block.count)
+      }
     }
   }
 
-  /// Memory from the system; in huge pages where it fills some: a new one costs one fault where small pages cost 512.
-  ///
-  /// Only whole huge pages are asked for: a part of one would take memory that nobody uses.
-  private static func systemBlock(byteCount: Int) -> UnsafeMutableRawPointer? {
-    let hugePage = 2 << 20
-    let hugeBytes = byteCount / hugePage * hugePage
-    var raw: UnsafeMutableRawPointer?
-    guard posix_memalign(&raw, hugeBytes > 0 ? hugePage : 64, byteCount) == 0 else { return nil }
-    // A hint: kernels without huge pages refuse it, and nothing is lost.
-    if hugeBytes > 0 { madvise(raw, hugeBytes, MADV_HUGEPAGE) }
-    return raw
+  private func smallBlock(_ byteCount: Int) -> UnsafeMutableRawPointer? {
+    if let block = freeSmallBlocks[byteCount]?.popLast() { return block }
+    var block: UnsafeMutableRawPointer?
+    guard posix_memalign(&block, 64, byteCount) == 0 else { return nil }
+    noteReserved(byteCount)
+    return block
   }
 
-  private func noteTaken(_ bytes: Int) {
-    counters.liveBytes += bytes
-    counters.peakLiveBytes = max(counters.peakLiveBytes, counters.liveBytes)
+  private func largeBlock(_ byteCount: Int) -> UnsafeMutableRawPointer? {
+    if let address = freeRegions.take(byteCount) { return UnsafeMutableRawPointer(bitPattern: address) }
+    guard let segment = reserve(max(byteCount, Self.segmentByteCount).rounded(upTo: Self.hugePageByteCount)) else {
+      return nil
+    }
+    freeRegions.give(segment)
+    return freeRegions.take(byteCount).flatMap { UnsafeMutableRawPointer(bitPattern: $0) }
+  }
+
+  /// Memory from the system in huge pages: a new one costs one fault where small pages cost 512.
+  private func reserve(_ byteCount: Int) -> Range<Int>? {
+    // Room to begin at a huge page; what is left over before and behind goes back.
+    let roomByteCount = byteCount + Self.hugePageByteCount
+    let room = mmap(nil, roomByteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+    guard let room, room != MAP_FAILED else { return nil }
+    noteReserved(roomByteCount)
+    let start = Int(bitPattern: room).rounded(upTo: Self.hugePageByteCount)
+    release(Int(bitPattern: room)..<start)
+    release(start + byteCount..<Int(bitPattern: room) + roomByteCount)
+    // A hint: kernels without huge pages refuse it, and nothing is lost.
+    madvise(UnsafeMutableRawPointer(bitPattern: start), byteCount, MADV_HUGEPAGE)
+    return start..<start + byteCount
+  }
+
+  private func release(_ region: Range<Int>) {
+    guard !region.isEmpty else { return }
+    munmap(UnsafeMutableRawPointer(bitPattern: region.lowerBound), region.count)
+    counters.reservedBytes -= region.count
+  }
+
+  private func noteReserved(_ byteCount: Int) {
+    counters.systemAllocationCount += 1
+    counters.reservedBytes += byteCount
   }
 
   private func locked<Result>(_ body: () -> Result) -> Result {
@@ -114,19 +149,12 @@ public final class StoragePool: @unchecked Sendable {
     defer { pthread_mutex_unlock(lock) }
     return body()
   }
+}
 
-  /// Eight classes per power of two: class `8·e + s` holds `(8 + s)·2^e` times 64 bytes.
-  private static func sizeClass(forBytes bytes: Int) -> Int {
-    let units = (bytes + 63) / 64
-    if units < 8 { return units }
-    let exponent = Int.bitWidth - 1 - units.leadingZeroBitCount - 3
-    let steps = (units + (1 << exponent) - 1) >> exponent  // 8...16
-    return 8 * (exponent + 1) + (steps - 8)
-  }
+extension Int {
+  /// The least multiple of `unit` that is no smaller.
+  fileprivate func rounded(upTo unit: Int) -> Int { (self + unit - 1) / unit * unit }
 
-  private static func byteCount(ofClass sizeClass: Int) -> Int {
-    if sizeClass < 8 { return max(sizeClass, 1) * 64 }
-    let exponent = sizeClass / 8 - 1
-    return ((8 + sizeClass % 8) << exponent) * 64
-  }
+  /// The least power of two that is no smaller.
+  fileprivate var roundedUpToPowerOfTwo: Int { self <= 1 ? 1 : 1 << (Int.bitWidth - (self - 1).leadingZeroBitCount) }
 }

@@ -134,7 +134,7 @@ public final class ParameterArena {
     for entry in entries {
       entry.parameter.move(to: valueStorage, offset: entry.range.lowerBound, gradients: gradientStorage)
     }
-    // The blocks that the parameters leave have sizes that few activations have.
+    // What the parameters leave may be more than activations ever need.
     StoragePool.shared.trim()
   }
 

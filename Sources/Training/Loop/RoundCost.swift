@@ -3,24 +3,24 @@ import Tensors
 
 /// What forward and backward of one round cost a rank, found by running them.
 struct RoundCost {
-  /// Bytes that tensors take from the system for it, beside parameters and gradients.
+  /// The most bytes in tensors at once, beside parameters and gradients.
   let activationBytes: Int
   /// Floating-point operations of its matrix products for one sample.
   let operationsPerSample: Int
 
   /// Runs rounds of 1, 2, 4, … samples, up to the number asked for or to half a gigabyte, and at least two rounds; larger
   /// ones follow from the last two. What does not depend on the number of samples, like weights in another layout, is
-  /// needed once, and the fewer the samples the more of a block is waste.
+  /// needed once.
   /// - Parameters:
   ///   - samples: Samples of the round that is asked for.
   ///   - recomputation: What the backward pass computes again.
   ///   - round: Forward and backward of that many samples.
   init(samples: Int, recomputation: Recomputation, _ round: (_ samples: Int) throws -> Void) rethrows {
     func growth(_ count: Int) throws -> Int {
-      StoragePool.shared.trim()
-      let before = StoragePool.shared.statistics.reservedBytes
+      StoragePool.shared.resetPeak()
+      let before = StoragePool.shared.statistics.liveBytes
       try Recomputation.$current.withValue(recomputation) { try round(count) }
-      return StoragePool.shared.statistics.reservedBytes - before
+      return StoragePool.shared.statistics.peakLiveBytes - before
     }
     var (count, bytes) = (1, 0)
     operationsPerSample = try OperationCount.of { bytes = try growth(1) }
