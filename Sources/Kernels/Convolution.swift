@@ -21,7 +21,7 @@ public func convolutionInputGradient(
   _ shape: ConvolutionShape, accumulating: Bool, algorithm: ConvolutionAlgorithm = .automatic
 ) {
   guard let tile = shape.winogradTile(algorithm, channelsRead: shape.outputChannels) else {
-    return inputGradientByColumns(dY, weight: weight, into: dX, shape, accumulating: accumulating)
+    return inputGradientByTaps(dY, weight: weight, into: dX, shape, accumulating: accumulating)
   }
   let winograd = WinogradConvolution(
     tile: tile, batch: shape.batch, height: shape.height, width: shape.width, inputs: shape.outputChannels,

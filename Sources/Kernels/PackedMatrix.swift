@@ -47,21 +47,29 @@ public struct PackedMatrix: Sendable {
     parallelFor(groups * ((x.rows + rowsPerJob - 1) / rowsPerJob)) { job in
       let rows = job / groups * rowsPerJob..<min(x.rows, (job / groups + 1) * rowsPerJob)
       let strips = job % groups * stripsPerJob..<min(stripCount, (job % groups + 1) * stripsPerJob)
-      multiply(x.sliced(rows: rows), into: y.sliced(rows: rows), strips: strips)
+      multiply(
+        x.sliced(rows: rows), by: 0..<depth, into: y.sliced(rows: rows), strips: strips, accumulating: false)
     }
   }
 
   /// `multiply` without threads, for callers that run inside a parallel loop.
   func multiplyOnThisThread(_ x: MatrixView, into y: MatrixView) {
-    multiply(x, into: y, strips: 0..<(columns + strip - 1) / strip)
+    multiply(x, by: 0..<depth, into: y, strips: 0..<(columns + strip - 1) / strip, accumulating: false)
   }
 
-  private func multiply(_ x: MatrixView, into y: MatrixView, strips: Range<Int>) {
-    guard x.columns == depth, y.columns == columns, x.rows == y.rows, !x.isTransposed, !y.isTransposed else {
-      fatalError("PackedMatrix: \(x.rows)×\(x.columns) by \(depth)×\(columns) into \(y.rows)×\(y.columns)")
+  /// `y += x·B[rows]`, B's other rows left out, without threads.
+  func multiplyOnThisThread(_ x: MatrixView, byRows rows: Range<Int>, addingTo y: MatrixView) {
+    multiply(x, by: rows, into: y, strips: 0..<(columns + strip - 1) / strip, accumulating: true)
+  }
+
+  private func multiply(
+    _ x: MatrixView, by depths: Range<Int>, into y: MatrixView, strips: Range<Int>, accumulating: Bool
+  ) {
+    guard x.columns == depths.count, y.columns == columns, x.rows == y.rows, !x.isTransposed, !y.isTransposed else {
+      fatalError("PackedMatrix: \(x.rows)×\(x.columns) by \(depths.count)×\(columns) into \(y.rows)×\(y.columns)")
     }
-    guard depth > 0 else {
-      for row in 0..<y.rows { kernels_fill(y.columns, 0, y.pointer + row * y.rowStride) }
+    guard !depths.isEmpty else {
+      if !accumulating { for row in 0..<y.rows { kernels_fill(y.columns, 0, y.pointer + row * y.rowStride) } }
       return
     }
     withUnsafeTemporaryAllocation(of: Float.self, capacity: rowsPerBlock * strip) { ragged in
@@ -75,10 +83,14 @@ public struct PackedMatrix: Sendable {
           // The last columns may not fill whole vectors: those are summed beside the result.
           let isWhole = width % kernels_winograd_lanes == 0
           kernels_plane_product(
-            rows, depth, paddedToLanes(width), x.pointer + row * x.rowStride, x.rowStride, 1,
-            storage.pointer + column * depth, strip, isWhole ? target : ragged, isWhole ? y.rowStride : strip, 0)
+            rows, depths.count, paddedToLanes(width), x.pointer + row * x.rowStride, x.rowStride, 1,
+            storage.pointer + column * depth + depths.lowerBound * strip, strip, isWhole ? target : ragged,
+            isWhole ? y.rowStride : strip, isWhole && accumulating ? 1 : 0)
           guard !isWhole else { continue }
-          for r in 0..<rows { (target + r * y.rowStride).update(from: ragged + r * strip, count: width) }
+          for r in 0..<rows {
+            let (sums, end) = (ragged + r * strip, target + r * y.rowStride)
+            for c in 0..<width { end[c] = accumulating ? end[c] + sums[c] : sums[c] }
+          }
         }
       }
     }

@@ -3,7 +3,6 @@
 
 /// How a convolution's windows lie over images `[batch, height, width, channels]`. Output pixel (i, j) sees the rows
 /// i·stride − top + 0..<kernel_height and the columns j·stride − left + 0..<kernel_width; zeros outside the image.
-/// `top` and `left` may be negative (a crop).
 typedef struct {
   ptrdiff_t height, width, channels;
   ptrdiff_t output_height, output_width;

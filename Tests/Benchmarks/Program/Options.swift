@@ -50,9 +50,10 @@ extension Benchmarks {
       return number
     }
 
-    /// What the backward pass computes again: `--recomputation none|elementwise|blocks` (none).
+    /// What the backward pass computes again: `--recomputation none|elementwise|blocks` (elementwise, as
+    /// recipes have it).
     func recomputation() throws -> Recomputation {
-      guard let name = text("recomputation") else { return .none }
+      guard let name = text("recomputation") else { return .elementwise }
       if let choice = Recomputation(rawValue: name) { return choice }
       let names = Recomputation.allCases.map(\.rawValue).joined(separator: ", ")
       throw UsageError("--recomputation: there is no '\(name)', only \(names)")
