@@ -67,9 +67,9 @@ int frames_is_passing(int error) {
 }
 
 int frames_serve(void) {
-  // Both keep 0 open for what `daemon` makes of it; the standard error output stays.
+  // `daemon` closes it.
   int output = dup(STDERR_FILENO);
-  if (output < 0 || daemon(1, 0) < 0 || dup2(output, STDERR_FILENO) < 0) return -1;
+  if (output < 0 || daemon(0, 0) < 0 || dup2(output, STDERR_FILENO) < 0) return -1;
   close(output);
   prctl(PR_SET_TIMERSLACK, 1);
   struct sched_param parameters = {.sched_priority = 1};
