@@ -1,7 +1,7 @@
 /// Frames on their way, with the time at which each arrives at the other end: first in, first out, bounded in bytes.
-struct FrameQueue: ~Copyable {
+package struct FrameQueue: ~Copyable {
   /// What a frame takes at most: addresses, and what a network stack hands over in one piece.
-  static let largestFrame = 66_000
+  package static let largestFrame = 66_000
 
   private static let alignment = 16
   /// In front of a frame lie its departure and its size; the size of -1 says that the next frame is at the beginning.
@@ -15,7 +15,7 @@ struct FrameQueue: ~Copyable {
 
   /// An empty queue.
   /// - Parameter byteLimit: For frames and what is kept with them. Memory that is never reached is never taken.
-  init(byteLimit: Int) {
+  package init(byteLimit: Int) {
     capacity = max(byteLimit, 2 * Self.entrySize(Self.largestFrame)) / Self.alignment * Self.alignment
     memory = .allocate(byteCount: capacity, alignment: Self.alignment)
   }
@@ -23,14 +23,14 @@ struct FrameQueue: ~Copyable {
   deinit { memory.deallocate() }
 
   /// Where the next frame can be put, or nil if the queue is full.
-  var room: UnsafeMutableRawBufferPointer? {
+  package var room: UnsafeMutableRawBufferPointer? {
     let start = nextStart
     guard start + Self.entrySize(Self.largestFrame) - first <= capacity else { return nil }
     return .init(start: memory + start % capacity + Self.headSize, count: Self.largestFrame)
   }
 
   /// Takes in the frame of `count` bytes that was put into `room`.
-  mutating func append(count: Int, departure: UInt64) {
+  package mutating func append(count: Int, departure: UInt64) {
     let start = nextStart
     if start != end {
       if first == end { first = start } else { setSize(of: end, to: Self.endMark) }
@@ -41,15 +41,15 @@ struct FrameQueue: ~Copyable {
   }
 
   /// When the first frame leaves, or nil if there is none.
-  var nextDeparture: UInt64? { first == end ? nil : (memory + first % capacity).load(as: UInt64.self) }
+  package var nextDeparture: UInt64? { first == end ? nil : (memory + first % capacity).load(as: UInt64.self) }
 
   /// The first frame; there must be one.
-  var next: UnsafeRawBufferPointer {
+  package var next: UnsafeRawBufferPointer {
     .init(start: memory + first % capacity + Self.headSize, count: size(of: first))
   }
 
   /// Forgets the first frame; there must be one.
-  mutating func removeFirst() {
+  package mutating func removeFirst() {
     first += Self.entrySize(size(of: first))
     if first != end && size(of: first) == Self.endMark { first += capacity - first % capacity }
   }

@@ -33,7 +33,7 @@ struct Direction: ~Copyable {
       let count = read(source, target.baseAddress, target.count)
       guard count >= 0 else {
         if frames_is_passing(errno) != 0 { return }
-        throw LinkError(operation: "reading a frame", code: errno)
+        throw LinkError(operation: "reading a frame")
       }
       if room != nil { queue.append(count: count, departure: now + delay) } else { droppedCount += 1 }
     }

@@ -3,7 +3,7 @@ import Glibc
 
 /// A cable whose frames take some time: those that come out of its end at the bridge wait here before they enter the
 /// bridge through a device of this program, and the other way round.
-struct Link {
+package struct Link {
   /// Bytes that may be under way in each direction: 50 ms at 10 Gb/s. More are dropped, as a switch drops.
   private static let byteLimit = 64 << 20
 
@@ -14,16 +14,21 @@ struct Link {
   /// Opens the cable's end and makes the device, which are gone when the program ends.
   /// - Parameter delay: Nanoseconds, in each direction.
   /// - Throws: `LinkError`, for instance where there is no such cable, or this machine does not allow such devices.
-  init(cable name: String, device: String, delay: UInt64) throws(LinkError) {
+  package init(cable name: String, device: String, delay: UInt64) throws(LinkError) {
     cable = frames_open_cable(name)
-    guard cable >= 0 else { throw LinkError(operation: "opening \(name)", code: errno) }
+    guard cable >= 0 else { throw LinkError(operation: "opening \(name)") }
     tap = frames_make_tap(device)
-    guard tap >= 0 else { throw LinkError(operation: "making \(device)", code: errno) }
+    guard tap >= 0 else { throw LinkError(operation: "making \(device)") }
     self.delay = delay
   }
 
+  /// Goes to the background and leaves the caller's terminal, but for its standard error output.
+  package func detach() throws(LinkError) {
+    guard frames_serve() == 0 else { throw LinkError(operation: "going to the background") }
+  }
+
   /// Passes frames on until the device is taken away, and returns how many of them, and how many were dropped.
-  func serve() throws(LinkError) -> (passed: Int, dropped: Int) {
+  package func serve() throws(LinkError) -> (passed: Int, dropped: Int) {
     var up = Direction(from: cable, to: tap, delay: delay, byteLimit: Self.byteLimit)
     var down = Direction(from: tap, to: cable, delay: delay, byteLimit: Self.byteLimit)
     var ready: Int32 = 0
@@ -35,7 +40,7 @@ struct Link {
       down.send(now: time)
       let next = min(up.nextDeparture ?? .max, down.nextDeparture ?? .max)
       ready = frames_wait(tap, cable, next == .max ? -1 : max(0, Int64(next) - Int64(Self.now)))
-      guard ready >= 0 else { throw LinkError(operation: "waiting for frames", code: errno) }
+      guard ready >= 0 else { throw LinkError(operation: "waiting for frames") }
     }
     return (up.passedCount + down.passedCount, up.droppedCount + down.droppedCount)
   }
@@ -49,11 +54,20 @@ struct Link {
 }
 
 /// A system call on an end of the cable that failed.
-struct LinkError: Error, CustomStringConvertible {
+package struct LinkError: Error, CustomStringConvertible {
   /// What was tried.
   let operation: String
   /// The value of `errno`.
-  let code: Int32
+  var code = errno
 
-  var description: String { "\(operation): \(String(cString: strerror(code)))" }
+  package var description: String { "\(operation): \(String(cString: strerror(code)))" }
+}
+
+/// The nanoseconds of a time like `2ms`, `500us` or `0.1s`; nil if it is none, or longer than a minute.
+package func nanoseconds(_ text: String) -> UInt64? {
+  for (unit, size) in [("us", 1e3), ("ms", 1e6), ("s", 1e9)] where text.hasSuffix(unit) {
+    guard let value = Double(text.dropLast(unit.count)), value > 0, value * size <= 60e9 else { continue }
+    return UInt64(value * size)
+  }
+  return nil
 }
