@@ -9,6 +9,8 @@ func say(_ message: String) {
   write(STDERR_FILENO, line, line.utf8.count)
 }
 
+// Files that a caller left open would stay open as long as this runs, and some callers wait for their end.
+closefrom(3)
 let arguments = Array(CommandLine.arguments.dropFirst())
 guard arguments.count == 3 else {
   say("usage: link-delay CABLE DEVICE TIME, as Cluster/slow calls it")
