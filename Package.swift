@@ -59,6 +59,11 @@ let package = Package(
         "Training", "Evaluation", "Generator", "ScalingStudies", "Scaling", "MPI", "Collectives", argumentParser,
       ]),
 
+    // The virtual cluster's delays, on kernels without netem.
+    .target(name: "CFrames", path: "Cluster/LinkDelay/CFrames"),
+    .target(name: "LinkDelay", dependencies: ["CFrames"], path: "Cluster/LinkDelay/LinkDelay"),
+    .executableTarget(name: "link-delay", dependencies: ["LinkDelay"], path: "Cluster/LinkDelay/Program"),
+
     // Tests: one folder per room; RankChecks are programs that the tests start under mpirun.
     .target(
       name: "TestSupport", dependencies: ["Checkpointing"], path: "Tests/TestSupport", swiftSettings: numericSwift),
@@ -73,6 +78,7 @@ let package = Package(
     .testTarget(name: "TensorsTests", dependencies: ["Tensors", "Layers", "Kernels"], swiftSettings: numericSwift),
     .testTarget(name: "TokenizerTests", dependencies: ["Tokenizer", "Optimizers", "TestSupport"]),
     .testTarget(name: "GeneratorTests", dependencies: ["Generator", "Optimizers", "TestSupport"]),
+    .testTarget(name: "LinkDelayTests", dependencies: ["LinkDelay"]),
     .testTarget(name: "EventFilesTests", dependencies: ["EventFiles"]),
     .testTarget(name: "OptimizersTests", dependencies: ["Optimizers"]),
     .testTarget(
@@ -96,8 +102,8 @@ let package = Package(
     .testTarget(
       name: "RankTests",
       dependencies: [
-        "rank-checks", "mergevq", "benchmarks", "Checkpointing", "Evaluation", "Generator", "Tokenizer", "Layers",
-        "Tensors", "TestSupport",
+        "rank-checks", "mergevq", "benchmarks", "link-delay", "Checkpointing", "Evaluation", "Generator", "Tokenizer",
+        "Layers", "Tensors", "TestSupport",
       ]),
   ]
 )

@@ -10,7 +10,10 @@ struct ClusterTests {
   /// Runs a script of `Cluster/`.
   @discardableResult
   private func script(_ arguments: String...) throws -> MPIRun.Outcome {
-    try MPIRun(command: ["\(Self.scripts)/\(arguments[0])"] + arguments.dropFirst()).wait()
+    try MPIRun(
+      command: ["\(Self.scripts)/\(arguments[0])"] + arguments.dropFirst(),
+      environment: ["LINK_DELAY": MPIRun.product("link-delay")]
+    ).wait()
   }
 
   /// Runs `body` with the hostfile of a cluster of `count` hosts, or says why not.
@@ -36,6 +39,69 @@ struct ClusterTests {
       #expect(try script("agent", "10.77.0.2", "hostname").status == 0)
       #expect(try script("slow", "1", "--rate", "100mbit").status == 0)
       #expect(try script("cut", "7").standardError == "Cluster/cut: there is no host 7; Cluster/up starts hosts\n")
+    }
+  }
+
+  /// Seconds that a host takes to refuse a connection, which is a round trip, at best of three.
+  private func roundTrip(to host: String) throws -> Double {
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_port = in_port_t(9).bigEndian
+    #expect(inet_pton(AF_INET, host, &address.sin_addr) == 1)
+    let times = try (0..<3).map { _ in
+      let file = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+      try #require(file >= 0)
+      defer { close(file) }
+      let start = ContinuousClock.now
+      let status = withUnsafePointer(to: &address) {
+        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+          connect(file, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+        }
+      }
+      #expect(status == -1 && errno == ECONNREFUSED)
+      return start.duration(to: .now) / .seconds(1)
+    }
+    return times.min() ?? 0
+  }
+
+  @Test func aDelayIsAddedBothWaysUntilItIsReplacedOrHealed() throws {
+    try withCluster(of: 1) { _ in
+      let slow = try script("slow", "1", "--delay", "200ms")
+      guard slow.status == 0 else {
+        print("skipped: \(slow.standardError.trimmingCharacters(in: .whitespacesAndNewlines))")
+        return
+      }
+      // This machine's own end of the bridge is not slowed: there once, and back once.
+      #expect(try roundTrip(to: "10.77.0.1") >= 0.4)
+      #expect(try script("slow", "1", "--delay", "50ms", "--rate", "1gbit").status == 0)
+      let replaced = try roundTrip(to: "10.77.0.1")
+      #expect(replaced >= 0.1 && replaced < 0.4)
+      try script("cut", "1")
+      #expect(try script("agent", "1", "hostname").status != 0)
+      try script("heal", "1")
+      #expect(try script("agent", "1", "hostname").status == 0)
+      #expect(try roundTrip(to: "10.77.0.1") < 0.1)
+      let wrong = try script("slow", "1", "--delay", "soon")
+      #expect(wrong.status != 0 && !wrong.standardError.isEmpty)
+      #expect(try roundTrip(to: "10.77.0.1") < 0.1)
+    }
+  }
+
+  @Test func sumsAreRightOverALinkWithRateAndDelay() throws {
+    try withCluster(of: 2) { hosts in
+      let playground = try TrainingPlayground()
+      let hostFile = playground.run("hosts")
+      try hosts.write(toFile: hostFile, atomically: true, encoding: .utf8)
+      for host in ["1", "2"] {
+        let slow = try script("slow", host, "--rate", "500mbit", "--delay", "1ms")
+        guard slow.status == 0 else {
+          print("skipped: \(slow.standardError.trimmingCharacters(in: .whitespacesAndNewlines))")
+          return
+        }
+      }
+      let outcome = try script("run", hostFile, "2", MPIRun.product("rank-checks"), "nodes", "1")
+      #expect(outcome.status == 0, "\(outcome)")
+      try playground.remove()
     }
   }
 

@@ -7,7 +7,9 @@ import Tensors
 /// the others (Li et al., 2020: "PyTorch Distributed", section 3.2.3).
 ///
 /// Every value is summed over the ranks in the same order as in one reduction of all, so the bits are the same. Buckets
-/// go out in the order of their plan, which is the same on every rank, whatever order they become complete in.
+/// go out in the order of their plan, which is the same on every rank, whatever order they become complete in. What is
+/// left when all ranks have finished the backward pass goes out at once: a bucket belongs to one rank or two, towards
+/// which all others send, so R nodes take R times as long for one after the other as for all together.
 ///
 /// All but the thread's loop runs on the thread that trains. A step is `startStep`, an announcing `backward`,
 /// `submitRest`, `wait`.
@@ -28,8 +30,8 @@ final class OverlappedReduction: @unchecked Sendable {
 
   /// Guards what follows, which both threads use.
   private let condition = NSCondition()
-  private var waiting: [Int] = []
-  private var reducedCount = 0
+  /// Buckets that are reduced, and those that are complete beyond them.
+  private var (reducedCount, waitingCount) = (0, 0)
   private var busy = Duration.zero
   private var failure: CommunicationError?
   private var isStopped = false
@@ -97,7 +99,7 @@ final class OverlappedReduction: @unchecked Sendable {
   private func submitNext() {
     localSumOfSquares += GradientClipping.sumOfSquares(UnsafeBufferPointer(gradients(ofBucket: submittedCount)))
     condition.withLock {
-      waiting.append(submittedCount)
+      waitingCount += 1
       condition.broadcast()
     }
     submittedCount += 1
@@ -120,29 +122,38 @@ final class OverlappedReduction: @unchecked Sendable {
   }
 
   private func work() {
-    while let index = next() {
+    while let (index, isLast) = next() {
       let start = ContinuousClock.now
       do throws(CommunicationError) {
+        let end = buckets.ranges[index].upperBound
+        let takesRest = isLast ? false : try communicator.agree(all: isSubmitted)
+        let range = takesRest ? 0..<end : buckets.ranges[index]
         try communicator.reduceScatter(
-          gradients(ofBucket: index), ranges: plan.ranges(within: buckets.ranges[index]), .mean, format: format)
-        finish(nil, since: start)
+          UnsafeMutableBufferPointer(rebasing: arena.gradients[range]), ranges: plan.ranges(within: range), .mean,
+          format: format)
+        finish(takesRest ? bucketCount : index + 1, nil, since: start)
       } catch {
-        return finish(error, since: start)
+        return finish(index, error, since: start)
       }
     }
   }
 
-  private func next() -> Int? {
+  /// Whether the gradients of this rank are complete, down to the last bucket.
+  private var isSubmitted: Bool { condition.withLock { reducedCount + waitingCount == bucketCount } }
+
+  /// Waits for the next bucket; nil when there is none to come.
+  private func next() -> (index: Int, isLast: Bool)? {
     condition.withLock {
-      while waiting.isEmpty && !isStopped { condition.wait() }
-      return waiting.isEmpty ? nil : waiting.removeFirst()
+      while waitingCount == 0 && !isStopped { condition.wait() }
+      return waitingCount == 0 ? nil : (reducedCount, reducedCount + 1 == bucketCount)
     }
   }
 
-  private func finish(_ error: CommunicationError?, since start: ContinuousClock.Instant) {
+  private func finish(_ count: Int, _ error: CommunicationError?, since start: ContinuousClock.Instant) {
     condition.withLock {
       busy += ContinuousClock.now - start
-      reducedCount += 1
+      waitingCount -= count - reducedCount
+      reducedCount = count
       failure = failure ?? error
       condition.broadcast()
     }
