@@ -40,7 +40,8 @@ public final class BatchLoader {
   ///   - dataset: Not empty.
   ///   - options: Must have no `problem`.
   ///   - order: Shuffled from a cursor on, or one sequential pass.
-  ///   - rank: Of `worldSize` ranks that share each global batch.
+  ///   - rank: This one, in `0..<worldSize`.
+  ///   - worldSize: Ranks that share each global batch of `worldSize · options.batchSize` images.
   public init(
     dataset: any ImageDataset, options: LoaderOptions, order: LoadingOrder, rank: Int = 0, worldSize: Int = 1
   ) {

@@ -30,6 +30,7 @@ public final class Sampler {
   /// - Parameters:
   ///   - classes: One per image.
   ///   - images: The images' numbers in the whole run, which decide their random numbers.
+  ///   - options: Filters, guidance, seed and tokens of an image.
   ///   - cells: Order `random`: `B·keepCount` cells in the order of generation, instead of cells by chance.
   ///   - progress: Called after every step with the tokens that are there and that there will be, per image.
   /// - Precondition: `options.problems(for:)` is empty, and the classes exist.

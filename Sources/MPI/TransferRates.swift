@@ -38,7 +38,8 @@ public func allReduceIsCorrect(on communicator: any Communicator, count: Int) th
 /// Collective.
 ///
 /// - Parameters:
-///   - byteCounts: The sizes of the arrays.
+///   - communicator: The ranks that take part.
+///   - byteCounts: The sizes of the arrays; a size is rounded down to whole floats.
 ///   - repetitions: How often each is timed; the median counts.
 public func measureTransferRates(
   on communicator: any Communicator, byteCounts: [Int] = [1 << 20, 16 << 20, 100_000_000], repetitions: Int = 5

@@ -62,7 +62,11 @@ public struct BarPlot: Sendable {
   }
 
   /// How values are distributed: their number in equal parts of their range.
-  /// - Parameter values: Those that are not finite are left out.
+  /// - Parameters:
+  ///   - title: Stands above the plot.
+  ///   - values: Those that are not finite are left out.
+  ///   - binCount: Bars, at least 1.
+  ///   - horizontalLabel: What the values are, with their unit.
   public static func histogram(title: String, of values: [Double], binCount: Int = 40, horizontalLabel: String = "")
     -> BarPlot
   {
