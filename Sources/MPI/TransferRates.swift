@@ -13,8 +13,6 @@ public struct TransferRate: Sendable, Equatable {
 
   /// Bytes of the array per second.
   public var bytesPerSecond: Double { Double(byteCount) / seconds }
-  /// How many times as fast as MPI's own call ours is; nil without MPI.
-  public var speedup: Double? { librarySeconds.map { $0 / seconds } }
 }
 
 /// The name and version of the MPI library, in one line.
