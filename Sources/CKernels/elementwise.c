@@ -150,3 +150,4 @@ VECTOR_CLONES void kernels_absolute_difference_gradient(
   ptrdiff_t n, float scale, const float *restrict a, const float *restrict b, float *restrict dx, int accumulate) {
   ACCUMULATING(scale * sign_of(a[i] - b[i]))
 }
+#undef OUTPUT
