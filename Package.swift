@@ -52,7 +52,7 @@ let package = Package(
         "Checkpointing", "Evaluation", "EventFiles", crypto, yams,
       ]),
     .target(name: "Scaling", dependencies: ["Collectives"]),
-    .target(name: "ScalingStudies", dependencies: ["Scaling", "Training", "Evaluation", "Collectives", "DataLoading"]),
+    .target(name: "ScalingStudies", dependencies: ["Scaling", "Training", "Evaluation", "Collectives"]),
     .executableTarget(
       name: "mergevq",
       dependencies: [

@@ -139,11 +139,6 @@ VECTOR_CLONES double kernels_absolute_difference(ptrdiff_t n, const float *a, co
   BLOCKED_SUM(fabsf(a[i] - b[i]))
 }
 
-VECTOR_CLONES double kernels_squared_difference(ptrdiff_t n, const float *a, const float *b) {
-#pragma clang fp reassociate(on)
-  BLOCKED_SUM((a[i] - b[i]) * (a[i] - b[i]))
-}
-
 VECTOR_CLONES double kernels_dot(ptrdiff_t n, const float *a, const float *b) {
 #pragma clang fp reassociate(on)
   BLOCKED_SUM(a[i] * b[i])
@@ -155,9 +150,4 @@ VECTOR_CLONES void kernels_absolute_difference_gradient(
   ptrdiff_t n, float scale, const float *restrict a, const float *restrict b, float *restrict dx, int accumulate) {
   ACCUMULATING(scale * sign_of(a[i] - b[i]))
 }
-
-VECTOR_CLONES void kernels_difference(
-  ptrdiff_t n, float scale, const float *restrict a, const float *restrict b, float *restrict dx, int accumulate) {
-  ACCUMULATING(scale * (a[i] - b[i]))
 #undef OUTPUT
-}

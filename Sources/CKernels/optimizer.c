@@ -31,11 +31,6 @@ void kernels_adam_update(const kernels_adam *update, ptrdiff_t count, const floa
 }
 
 VECTOR_CLONES
-void kernels_move_average(ptrdiff_t count, const float *restrict values, float *restrict average, float rate) {
-  for (ptrdiff_t i = 0; i < count; i++) average[i] += rate * (values[i] - average[i]);
-}
-
-VECTOR_CLONES
 double kernels_sum_of_squares(ptrdiff_t count, const float *restrict values) {
   enum { lanes = 32 };
   double sums[lanes] = {0};

@@ -49,7 +49,9 @@ public final class CheckpointReader {
   }
 
   /// Everything in which a kind differs from what a model expects: keys missing, unexpected, or of another shape.
-  /// - Parameter expected: The model's parameters.
+  /// - Parameters:
+  ///   - kind: The kind of its shards, such as `model`.
+  ///   - expected: The model's parameters.
   public func mismatches(ofKind kind: String, expecting expected: [String: [Int]]) -> [CheckpointError] {
     let comparison = ParameterComparison(expected: expected, found: shapes(ofKind: kind))
     let reasons: [CheckpointError.Reason] =

@@ -26,7 +26,9 @@ public final class NumPyArchiveWriter {
   public static let longestComment = Int(UInt16.max)
 
   /// Creates the file.
-  /// - Parameter comment: Stands at the end of the file, where readers of arrays do not look.
+  /// - Parameters:
+  ///   - path: Of the file, which appears only when it is complete and replaces one that is there.
+  ///   - comment: Stands at the end of the file, where readers of arrays do not look.
   /// - Throws: `CheckpointError` if the file cannot be written.
   public init(path: String, comment: String = "") throws(CheckpointError) {
     self.path = path
@@ -48,6 +50,7 @@ public final class NumPyArchiveWriter {
   /// Begins an array; the one before is complete.
   /// - Parameters:
   ///   - name: The array's name, such as `arr_0`.
+  ///   - elementType: Of every element that is appended.
   ///   - shape: Its dimensions; elements are row-major.
   /// - Throws: `CheckpointError` if the disk is full or failing.
   public func begin(

@@ -28,9 +28,11 @@ public struct PyTorchFile: TensorFile, Sendable {
   private let views: [String: View]
 
   /// Opens and validates the file at `path`.
-  /// - Parameter section: The path of the dictionary whose tensors are wanted, such as `model_ema`. If nil, the whole
-  ///   file if there are tensors at its top, otherwise the first present of `state_dict`, `model_state_dict`,
-  ///   `model`, `module` and `params`, otherwise the whole file.
+  /// - Parameters:
+  ///   - path: Of a file by `torch.save`, in the zip format or the one before.
+  ///   - section: The path of the dictionary whose tensors are wanted, such as `model_ema`. If nil, the whole file if
+  ///     there are tensors at its top, otherwise the first present of `state_dict`, `model_state_dict`, `model`,
+  ///     `module` and `params`, otherwise the whole file.
   /// - Throws: `CheckpointError` if the file cannot be read, is damaged, mentions anything but tensors and plain data,
   ///   or has no such section.
   public init(path: String, section: String? = nil) throws(CheckpointError) {

@@ -131,6 +131,8 @@ extension Safetensors {
   /// Only the elements of one tensor need to be in memory at a time.
   /// - Parameters:
   ///   - tensors: What the file holds, in any order.
+  ///   - metadata: Texts by name for the header's `__metadata__`.
+  ///   - path: Of the file, which replaces one that is there.
   ///   - elements: Called once for every tensor, in order of the names; must give what its description says.
   /// - Returns: Length and SHA-256 of the file.
   /// - Throws: `CheckpointError` if a name is used twice or the disk is full or failing.
@@ -150,7 +152,10 @@ extension Safetensors {
   }
 
   /// Writes 32-bit float tensors to `path`, which appears only when it is complete.
-  /// - Parameter tensors: Name, shape and row-major elements of each tensor, in any order.
+  /// - Parameters:
+  ///   - tensors: Name, shape and row-major elements of each tensor, in any order.
+  ///   - metadata: Texts by name for the header's `__metadata__`.
+  ///   - path: Of the file, which replaces one that is there.
   /// - Returns: Length and SHA-256 of the file.
   /// - Throws: `CheckpointError` if a shape is impossible, a name is used twice, or the disk is full or failing.
   /// - Precondition: Each tensor has as many elements as its shape says.

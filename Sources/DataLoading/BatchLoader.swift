@@ -5,8 +5,6 @@
 /// recorded, and counted; too many of them are an error.
 /// Not `Sendable`: one thread takes the batches.
 public final class BatchLoader {
-  /// The data set that is loaded.
-  public let dataset: any ImageDataset
   /// Steps of a sequential pass, the same on every rank, so that ranks can do collective work in each; `nil` in
   /// shuffled order, which has no end.
   public let stepCount: Int?
@@ -40,13 +38,13 @@ public final class BatchLoader {
   ///   - dataset: Not empty.
   ///   - options: Must have no `problem`.
   ///   - order: Shuffled from a cursor on, or one sequential pass.
-  ///   - rank: Of `worldSize` ranks that share each global batch.
+  ///   - rank: This one, in `0..<worldSize`.
+  ///   - worldSize: Ranks that share each global batch of `worldSize · options.batchSize` images.
   public init(
     dataset: any ImageDataset, options: LoaderOptions, order: LoadingOrder, rank: Int = 0, worldSize: Int = 1
   ) {
     if let problem = options.problem { fatalError("BatchLoader: \(problem)") }
     require(worldSize > 0 && (0..<worldSize).contains(rank), "BatchLoader: there is no rank \(rank) of \(worldSize)")
-    self.dataset = dataset
     self.options = options
     plan = BatchPlan(
       order: order, sampler: options.sampler(for: dataset), batchSize: options.batchSize, rank: rank,

@@ -43,8 +43,6 @@ struct ByteReader {
 
   init(_ bytes: ArraySlice<UInt8>) { rest = bytes }
 
-  var isAtEnd: Bool { rest.isEmpty }
-
   private mutating func integer() throws(Damage) -> Int {
     guard rest.count >= 8 else { throw Damage() }
     defer { rest = rest.dropFirst(8) }

@@ -79,6 +79,7 @@ public struct DatasetIndex: Sendable {
 
   /// Finds the index that an earlier start stored, if it still describes the same files.
   /// - Parameters:
+  ///   - description: The data set's path, as given to `openDataset`.
   ///   - labels: As given to `DatasetOutline`.
   ///   - folder: Where indices are kept that could not be stored beside their archives.
   /// - Returns: `nil` where there is none, or the archives changed.

@@ -17,14 +17,12 @@ extension DrawnImages.Kind {
 /// One object before a background.
 private struct DrawnScene {
   let kind: DrawnImages.Kind
-  let palette: DrawnPalette
   let light: DrawnLight
   let placement: DrawnPlacement
   let color: (DrawnPoint) -> DrawnColor
 
   init(kind: DrawnImages.Kind, palette: DrawnPalette, pixel: Float, using random: inout DrawnRandom) {
     self.kind = kind
-    self.palette = palette
     light = DrawnLight(using: &random)
     // Things with small parts are drawn larger, so that the parts survive at 32 x 32.
     let isDetailed = [.face, .house, .flower].contains(kind)

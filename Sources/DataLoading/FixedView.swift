@@ -32,6 +32,7 @@ public struct FixedView: Codable, Sendable, Equatable {
 
   /// The view of a picture.
   /// - Parameters:
+  ///   - image: A picture of any size.
   ///   - shorterSide: What the picture's shorter side is scaled to first, at least `resolution`.
   ///   - resolution: Height and width of the view in pixels.
   /// - Returns: `[resolution, resolution, 3]`, values in `[-1, 1]`.

@@ -12,8 +12,10 @@
 ///
 /// Names are sorted by their bytes (but samples stay in the order of their shards), so indices and classes are the same
 /// on every machine.
-/// - Parameter labels: For an archive of images: ImageNet's development kit, packed or not, or a text file with one class
-///   per image; see `ImageLabels`.
+/// - Parameters:
+///   - description: What stands there: a path, or another form of the table.
+///   - labels: For an archive of images: ImageNet's development kit, packed or not, or a text file with one class per
+///     image; see `ImageLabels`.
 /// - Throws: `DataError` when the path is missing, cannot be read or holds no images; it says what was looked for.
 public func openDataset(_ description: String, labels: String? = nil) throws(DataError) -> any ImageDataset {
   let outline = try DatasetOutline(description, labels: labels)

@@ -18,7 +18,9 @@ extension PixelImage {
   }
 
   /// The picture as the bytes of a JPEG file.
-  /// - Parameter quality: 1 (worst) to 100.
+  /// - Parameters:
+  ///   - quality: 1 (worst) to 100.
+  ///   - chroma: How finely colour is stored.
   /// - Throws: `DataError` when a side exceeds 65,500 pixels or memory does not suffice.
   public func encodedAsJPEG(quality: Int, chroma: ChromaSampling = .halved) throws(DataError) -> [UInt8] {
     require((1...100).contains(quality), "JPEG quality must be 1...100, not \(quality)")

@@ -46,6 +46,8 @@ public struct Sampler: Sendable {
   /// - Parameters:
   ///   - step: Counted from `cursor`.
   ///   - cursor: Positions that were consumed before step 0.
+  ///   - rank: In `0..<worldSize`.
+  ///   - worldSize: Ranks that share each global batch.
   ///   - batchSize: Images per rank.
   public static func positions(
     step: Int, from cursor: Int = 0, rank: Int, worldSize: Int, batchSize: Int

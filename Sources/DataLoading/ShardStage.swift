@@ -21,7 +21,9 @@ public final class ShardStage: @unchecked Sendable {
     /// Originals that were asked for, by path, and when their copies were last looked for.
     var asked: [String: ContinuousClock.Instant] = [:]
     var copiedByteCount = 0
+    /// What went wrong first, and whether it was told.
     var problem: String?
+    var isProblemTold = false
     var isClosed = false
   }
 
@@ -45,8 +47,14 @@ public final class ShardStage: @unchecked Sendable {
   /// Bytes that this process has copied.
   public var copiedByteCount: Int { state.withLock { $0.copiedByteCount } }
 
-  /// Why a copy could not be made, of the last that failed; training goes on with the originals.
-  public var problem: String? { state.withLock { $0.problem } }
+  /// Why a copy could not be made, once, for the first that failed; training goes on with the originals.
+  public func drainProblem() -> String? {
+    state.withLock { state in
+      guard state.problem != nil, !state.isProblemTold else { return nil }
+      state.isProblemTold = true
+      return state.problem
+    }
+  }
 
   /// Stops copying and leaves; the last process removes all copies. To be called when no more images are needed.
   public func close() {
@@ -95,8 +103,9 @@ public final class ShardStage: @unchecked Sendable {
     let partial = path + ".partial"
     let output = open(partial, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
     defer { if output >= 0 { Foundation.close(output) } }
-    guard output >= 0, flock(output, LOCK_EX | LOCK_NB) == 0 else { return }  // another process copies it
     do throws(DataError) {
+      guard output >= 0 else { throw DataError(path: partial, reason: .unwritable(detail: systemReason())) }
+      guard flock(output, LOCK_EX | LOCK_NB) == 0 else { return }  // another process copies it
       guard access(path, F_OK) != 0, try makeRoom(for: file.byteCount) else { return }
       let input = try OpenFile(file.path)
       guard input.byteCount == file.byteCount, ftruncate(output, 0) == 0 else { return }
@@ -113,7 +122,7 @@ public final class ShardStage: @unchecked Sendable {
         return
       }
     } catch {
-      state.withLock { $0.problem = error.description }
+      state.withLock { $0.problem = $0.problem ?? error.description }
       unlink(partial)
     }
   }

@@ -45,7 +45,10 @@ public struct ShardedOrder: Sendable {
   private let window: Int
   private let epochs = EpochCache()
 
-  /// - Parameter shardCounts: Images of each shard, in the order of the data set.
+  /// - Parameters:
+  ///   - shardCounts: Images of each shard, in the order of the data set.
+  ///   - shuffle: How many lanes and images a window has.
+  ///   - seed: Decides the order, with the epoch.
   public init(shardCounts: [Int], shuffle: ShardShuffle, seed: UInt64) {
     self.shardCounts = shardCounts
     self.seed = seed

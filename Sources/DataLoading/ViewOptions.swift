@@ -12,8 +12,6 @@ public struct ViewOptions: Codable, Sendable, Equatable {
     case random
     /// The square in the middle of the resized image.
     case center
-    /// A square in one corner of the resized image.
-    case topLeft, topRight, bottomLeft, bottomRight
     /// A part of random area and proportions, resized to the square: torchvision's `RandomResizedCrop`.
     case randomResized
   }
@@ -38,8 +36,6 @@ public struct ViewOptions: Codable, Sendable, Equatable {
   public var cropAspect: ClosedRange<Double>
   /// Whether every second view, by chance, is mirrored left to right.
   public var horizontalFlip: Bool
-  /// Whether every view is mirrored left to right (but for those that `horizontalFlip` mirrors back).
-  public var isMirrored: Bool
   /// Operations drawn from RandAugment's list; `nil` for none.
   public var randAugment: RandAugment?
   /// Changes of colour, after RandAugment's; `nil` for none.
@@ -50,7 +46,7 @@ public struct ViewOptions: Codable, Sendable, Equatable {
   /// A training view unless told otherwise: random crop, random mirroring, values in [-1, 1].
   public init(
     resolution: Int = 256, shorterSide: Int? = nil, crop: Crop = .random, cropArea: ClosedRange<Double> = 0.08...1,
-    cropAspect: ClosedRange<Double> = (3.0 / 4)...(4.0 / 3), horizontalFlip: Bool = true, isMirrored: Bool = false,
+    cropAspect: ClosedRange<Double> = (3.0 / 4)...(4.0 / 3), horizontalFlip: Bool = true,
     randAugment: RandAugment? = nil, colors: ColorChanges? = nil, normalization: Normalization = .symmetric
   ) {
     self.resolution = resolution
@@ -59,7 +55,6 @@ public struct ViewOptions: Codable, Sendable, Equatable {
     self.cropArea = cropArea
     self.cropAspect = cropAspect
     self.horizontalFlip = horizontalFlip
-    self.isMirrored = isMirrored
     self.randAugment = randAugment
     self.colors = colors
     self.normalization = normalization
@@ -70,7 +65,6 @@ public struct ViewOptions: Codable, Sendable, Equatable {
     var view = self
     view.crop = .center
     view.horizontalFlip = false
-    view.isMirrored = false
     view.randAugment = nil
     view.colors = nil
     return view
@@ -129,10 +123,6 @@ public struct ViewOptions: Codable, Sendable, Equatable {
       switch crop {
       case .random, .randomResized: randomPlace
       case .center: (right / 2, bottom / 2)
-      case .topLeft: (0, 0)
-      case .topRight: (right, 0)
-      case .bottomLeft: (0, bottom)
-      case .bottomRight: (right, bottom)
       }
     return Resampling(
       of: PixelWindow(width: width, height: height), width: size.width, height: size.height,
@@ -170,7 +160,7 @@ public struct ViewOptions: Codable, Sendable, Equatable {
 
   private func drawMirroring(using random: inout KeyedRandom) -> Bool {
     let isFlipped = random.integer(below: 2) == 1
-    return (horizontalFlip && isFlipped) != isMirrored
+    return horizontalFlip && isFlipped
   }
 
   /// The view of a picture without chance: resized, cropped in the middle and normalized.

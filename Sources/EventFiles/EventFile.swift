@@ -44,7 +44,12 @@ public final class EventFile {
   }
 
   /// Writes a picture.
-  /// - Parameter encoded: The bytes of a PNG or JPEG file, of a picture of the given size in RGB.
+  /// - Parameters:
+  ///   - step: Where it stands on the axis of steps.
+  ///   - tag: Its name; a slash makes groups.
+  ///   - encoded: The bytes of a PNG or JPEG file, of a picture of the given size in RGB.
+  ///   - width: Pixels of a row.
+  ///   - height: Rows.
   /// - Throws: `EventFileError`.
   public func append(step: Int, tag: String, encoded: [UInt8], width: Int, height: Int) throws(EventFileError) {
     try summary(step: step) { summary in

@@ -61,9 +61,10 @@ public enum RandomOrder {
   /// in random order.
   /// - Parameters:
   ///   - count: How many.
-  ///   - shares: For every position, the share of training images in which it represents its group: cells are drawn
-  ///     one after another with probabilities proportional to the odds of these shares.
-  ///   - image: With the seed, it decides the draw.
+  ///   - shares: For every position, the share of training images in which it represents its group: cells are drawn one
+  ///     after another with probabilities proportional to the odds of these shares.
+  ///   - seed: With the image, it decides the draw.
+  ///   - image: The image's number in the whole run.
   public static func cells(count: Int, shares: [Float], seed: UInt64, image: Int) -> [Int32] {
     var random = SplitMix64(seed: seed, 0x6365_6c6c, UInt64(image))
     // The largest of log-odds plus Gumbel noise are such a draw without replacement.

@@ -20,6 +20,7 @@ public final class RasterDecoder {
 
   /// Takes in the class and, in order `raster`, the merge instruction.
   /// - Parameters:
+  ///   - weights: The model's, laid out for decoding.
   ///   - classes: One per image.
   ///   - hasUnconditionalStreams: For guidance.
   ///   - keepCounts: One per image, or one for all. Order `raster` alone.

@@ -30,6 +30,7 @@ public final class Sampler {
   /// - Parameters:
   ///   - classes: One per image.
   ///   - images: The images' numbers in the whole run, which decide their random numbers.
+  ///   - options: Filters, guidance, seed and tokens of an image.
   ///   - cells: Order `random`: `B·keepCount` cells in the order of generation, instead of cells by chance.
   ///   - progress: Called after every step with the tokens that are there and that there will be, per image.
   /// - Precondition: `options.problems(for:)` is empty, and the classes exist.
@@ -45,6 +46,22 @@ public final class Sampler {
     return config.order == .random
       ? sampleRandomOrder(classes, images, options, cells, progress)
       : sampleRaster(classes, images, options, progress)
+  }
+
+  /// Takes the memory of the largest cache that drawing may need and gives it back to the pool: for plans.
+  /// - Parameters:
+  ///   - imageCount: Images drawn at a time.
+  ///   - options: As for `sample`.
+  /// - Returns: Bytes of that cache.
+  @discardableResult
+  public func reserveCache(imageCount: Int, options: SamplingOptions) -> Int {
+    // All that goes before the last token: class, instruction and positions, where no code repeats, or pairs.
+    let entries =
+      config.order == .random ? 2 * options.keepCount : (config.order == .plain ? 1 : 2) + config.positionCount - 1
+    let cache = CompressedKVCache(
+      streamCount: (options.isGuided ? 2 : 1) * imageCount, layerCount: config.blocks, config: config)
+    cache.reserve(for: (0..<cache.streamCount).map { CacheQuery(stream: $0, prefix: entries, own: entries - 1) })
+    return cache.byteCount
   }
 
   private func sampleRaster(

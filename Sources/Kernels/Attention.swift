@@ -67,6 +67,10 @@ public struct Attention {
   private let mask: LaidOutMask
 
   /// - Parameters:
+  ///   - shape: Samples, heads and lengths.
+  ///   - query: `samples × queries` rows.
+  ///   - key: `samples × keys` rows.
+  ///   - value: `samples × keys` rows.
   ///   - logSizes: `samples × keys` values added to the logits, or nil.
   ///   - mask: Which keys each query sees. Rows that see nothing give zeros.
   public init(

@@ -40,6 +40,10 @@ public struct CachePages {
 /// same bits whatever other queries there are.
 /// - Parameters:
 ///   - query: Rows `queryStride` floats apart, heads side by side.
+///   - queryStride: Floats from one query to the next, at least `heads·headSize`.
+///   - queries: For each row of `query`, whose cache it reads and what it sees there.
+///   - cache: Pages of keys and values.
+///   - heads: Heads of a query.
 ///   - offset: The first head's place in every page; heads follow each other.
 ///   - y: `queries.count × heads·headSize`.
 public func cachedAttention(

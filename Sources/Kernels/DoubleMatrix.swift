@@ -4,9 +4,15 @@ import COpenBLAS
 
 /// `c (+)= a·b`, or with `aᵀ` or `bᵀ`, on this thread.
 /// - Parameters:
-///   - a: `rows × inner`, stored transposed if `transposingA`.
-///   - b: `inner × columns`, stored transposed if `transposingB`.
+///   - a: `rows × inner`.
+///   - transposingA: Whether `a` is stored as `inner × rows`.
+///   - b: `inner × columns`.
+///   - transposingB: Whether `b` is stored as `columns × inner`.
 ///   - c: `rows × columns`.
+///   - rows: Of the result.
+///   - inner: What is summed over.
+///   - columns: Of the result.
+///   - accumulating: Whether the product is added to `c`.
 public func doubleProduct(
   _ a: UnsafePointer<Double>, transposingA: Bool = false, _ b: UnsafePointer<Double>, transposingB: Bool = false,
   into c: UnsafeMutablePointer<Double>, rows: Int, inner: Int, columns: Int, accumulating: Bool = false

@@ -155,11 +155,6 @@ public func absoluteDifference(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Flo
   parallelSum(count) { kernels_absolute_difference($0.count, a + $0.lowerBound, b + $0.lowerBound) }
 }
 
-/// `Σ (a[i] − b[i])²` in float64.
-public func squaredDifference(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, count: Int) -> Double {
-  parallelSum(count) { kernels_squared_difference($0.count, a + $0.lowerBound, b + $0.lowerBound) }
-}
-
 /// `dX[i] (+)= factor·sign(a[i] − b[i])`.
 public func absoluteDifferenceGradient(
   _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, factor: Float, into dX: UnsafeMutablePointer<Float>,
@@ -169,17 +164,6 @@ public func absoluteDifferenceGradient(
     let start = $0.lowerBound
     kernels_absolute_difference_gradient(
       $0.count, factor, a + start, b + start, dX + start, accumulating ? 1 : 0)
-  }
-}
-
-/// `dX[i] (+)= factor·(a[i] − b[i])`.
-public func difference(
-  _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, factor: Float, into dX: UnsafeMutablePointer<Float>,
-  count: Int, accumulating: Bool
-) {
-  parallelChunks(count, of: chunkSize) {
-    let start = $0.lowerBound
-    kernels_difference($0.count, factor, a + start, b + start, dX + start, accumulating ? 1 : 0)
   }
 }
 

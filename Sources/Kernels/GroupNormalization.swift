@@ -49,7 +49,9 @@ public struct GroupNormalization: Sendable {
   }
 
   /// Writes the mean and the reciprocal standard deviation of every (sample, group).
-  /// - Parameter statistics: `2 · samples · groups` floats: all means, then all reciprocal deviations.
+  /// - Parameters:
+  ///   - x: `samples × positions × channels`.
+  ///   - statistics: `2 · samples · groups` floats: all means, then all reciprocal deviations.
   public func measure(_ x: UnsafePointer<Float>, into statistics: UnsafeMutablePointer<Float>) {
     let chunks = chunksPerSample
     // Per (sample, chunk): the groups' means, then their summed squared deviations.

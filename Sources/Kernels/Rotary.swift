@@ -3,7 +3,12 @@ import CKernels
 /// Turns the adjacent pairs of the first `rotatedHeads` heads of every row by the angles of its table row; what follows
 /// in the row is copied.
 /// - Parameters:
+///   - x: `rows × columns`.
+///   - y: `rows × columns`.
+///   - rows: Rows of x and y.
 ///   - columns: Floats per row of x and y.
+///   - rotatedHeads: Heads that are turned, from the first on.
+///   - headSize: Floats of a head, even.
 ///   - table: Rows of `headSize/2` pairs (cosine, sine).
 ///   - tableRows: One row of the table per row of x, repeated where there are fewer.
 ///   - transposed: Turn the other way: the gradient.

@@ -10,9 +10,14 @@ public struct Linear: Module {
 
   /// Weights and bias uniform in ±1/√in.
   /// - Parameters:
+  ///   - inputSize: Channels of the input.
+  ///   - outputSize: Channels of the output.
+  ///   - hasBias: Whether a bias is added.
   ///   - publishedShape: Where the published weight is a 1×1 convolution, `[out, in, 1, 1]`.
   ///   - inertBias: Outputs that become the keys of attention. A bias common to all keys cancels in the softmax, so its
-  ///     gradient is zero; summed in floats it would be noise, which Adam scales up to whole steps of the learning rate.
+  ///     gradient is zero; summed in floats it would be noise, which Adam scales up to whole steps of the learning
+  ///     rate.
+  ///   - random: Gives the first weights.
   public init(
     inputSize: Int, outputSize: Int, hasBias: Bool = true, publishedShape: [Int]? = nil,
     inertBias: Range<Int>? = nil, using random: inout SplitMix64

@@ -13,8 +13,6 @@ public struct TransferRate: Sendable, Equatable {
 
   /// Bytes of the array per second.
   public var bytesPerSecond: Double { Double(byteCount) / seconds }
-  /// How many times as fast as MPI's own call ours is; nil without MPI.
-  public var speedup: Double? { librarySeconds.map { $0 / seconds } }
 }
 
 /// The name and version of the MPI library, in one line.
@@ -38,7 +36,8 @@ public func allReduceIsCorrect(on communicator: any Communicator, count: Int) th
 /// Collective.
 ///
 /// - Parameters:
-///   - byteCounts: The sizes of the arrays.
+///   - communicator: The ranks that take part.
+///   - byteCounts: The sizes of the arrays; a size is rounded down to whole floats.
 ///   - repetitions: How often each is timed; the median counts.
 public func measureTransferRates(
   on communicator: any Communicator, byteCounts: [Int] = [1 << 20, 16 << 20, 100_000_000], repetitions: Int = 5

@@ -60,6 +60,7 @@ public final class Adam {
   /// Creates an optimizer with zero moments.
   /// - Parameters:
   ///   - range: This rank's floats of the arena; may be empty.
+  ///   - settings: What stays the same over a run.
   ///   - groups: Ranges of the whole arena that depart from `settings`; parts outside `range` are ignored.
   /// - Precondition: The groups do not overlap.
   public init(range: Range<Int>, settings: Settings = Settings(), groups: [ParameterGroup] = []) {

@@ -12,8 +12,6 @@ public enum GradientClipping {
     public let norm: Double
     /// What `Adam.step` multiplies the gradients by, at most 1.
     public let scale: Double
-    /// False if the step must not be applied.
-    public var isFinite: Bool { norm.isFinite }
   }
 
   /// Sum of the squares of `gradients`, exact to double rounding and with the same bits on every CPU and any

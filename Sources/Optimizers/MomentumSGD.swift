@@ -31,6 +31,7 @@ public struct MomentumSGD: Sendable {
 
   /// An optimizer of parameters in layers.
   /// - Parameters:
+  ///   - layers: What is updated, each by a rate of its own with LARS.
   ///   - momentum: μ.
   ///   - weightDecay: λ.
   ///   - trustCoefficient: η of LARS; nil for plain momentum.

@@ -35,7 +35,10 @@ public struct FailureModel: Codable, Sendable, Equatable {
 
   /// Expected seconds of a run that would take `seconds` without checkpoints and failures, by Daly (2006), equation 20:
   /// `M·e^{R/M}·(e^{(τ+δ)/M} − 1)·T/τ`, exact for exponential times between failures, those during restarts included.
-  /// - Parameter interval: Seconds of training between checkpoints.
+  /// - Parameters:
+  ///   - seconds: Of training alone.
+  ///   - interval: Seconds of training between checkpoints.
+  ///   - nodeCount: Nodes, any of which may fail.
   public func expectedSeconds(_ seconds: Double, interval: Double, nodeCount: Int) -> Double {
     let mean = meanTime(nodeCount: nodeCount)
     return mean * exp(restartSeconds / mean) * expm1((interval + checkpointSeconds) / mean) * seconds / interval

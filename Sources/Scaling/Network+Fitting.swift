@@ -4,7 +4,10 @@ extension Network {
   ///
   /// From one number of nodes, overhead cannot be told from latency and is counted as such; what shared memory takes is
   /// counted as bandwidth.
-  /// - Parameter exchanges: Bytes of the array, and seconds.
+  /// - Parameters:
+  ///   - exchanges: Bytes of the array, and seconds.
+  ///   - shape: Of the job that exchanged.
+  ///   - name: What to call the network.
   /// - Throws: `FitError` if they are on one node, or too few or too alike to tell latency from bandwidth.
   public init(
     fitting exchanges: [(byteCount: Int, seconds: Double)], shape: JobShape, name: String

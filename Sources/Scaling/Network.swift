@@ -22,7 +22,9 @@ public struct Network: Codable, Sendable, Equatable {
 
   /// Seconds of `MPI_Alltoallv` among nodes: every node has a message for every other, all are under way together,
   /// and its link passes them one after the other.
-  /// - Parameter sentBytes: What one node sends to all others together.
+  /// - Parameters:
+  ///   - nodeCount: Nodes that exchange; 1 takes no time.
+  ///   - sentBytes: What one node sends to all others together.
   public func allToAll(nodeCount: Int, sentBytes: Double) -> Double {
     guard nodeCount > 1 else { return 0 }
     return latency + Double(nodeCount - 1) * overhead + sentBytes / bytesPerSecond
@@ -30,7 +32,9 @@ public struct Network: Codable, Sendable, Equatable {
 
   /// Seconds of `MPI_Allgatherv` among nodes, as Open MPI 4.1 chooses: Bruck's rounds of doubling size for small parts;
   /// for large ones exchanges of neighbours, half as many rounds as nodes (a ring, one fewer than nodes, for odd counts).
-  /// - Parameter partBytes: What every node has for the others.
+  /// - Parameters:
+  ///   - nodeCount: Nodes that exchange; 1 takes no time.
+  ///   - partBytes: What every node has for the others.
   public func allGather(nodeCount: Int, partBytes: Double) -> Double {
     guard nodeCount > 1 else { return 0 }
     let rounds =

@@ -53,6 +53,8 @@ public struct StepModel: Codable, Sendable, Equatable {
   /// - Parameters:
   ///   - work: What is computed and sent.
   ///   - samplesPerRank: Samples of one rank in the whole step.
+  ///   - shape: Ranks, nodes and threads.
+  ///   - network: What lies between the nodes.
   public func step(_ work: StepWork, samplesPerRank: Double, shape: JobShape, network: Network) -> Breakdown {
     let compute =
       shape.oversubscription * (1 + contention * shape.load)

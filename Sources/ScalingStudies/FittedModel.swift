@@ -16,7 +16,7 @@ public struct FittedModel: Codable, Sendable, Equatable {
   public var threadsPerRank: Int
   /// Cores of a machine in the first study.
   public var coresPerMachine: Int
-  /// Recipe, mode and numbers of ranks of every study.
+  /// Recipe, mode and numbers of ranks of every study; those of equal ones once.
   public var fittedOn: [String]
 
   /// Fits a model to studies.
@@ -30,9 +30,10 @@ public struct FittedModel: Codable, Sendable, Equatable {
     machine = first.machine
     threadsPerRank = shape.threadsPerRank
     coresPerMachine = shape.coresPerMachine
-    fittedOn = studies.map { study in
+    fittedOn = studies.reduce(into: []) { known, study in
       let ranks = study.settings.map { "\($0.shape.worldSize)" }.joined(separator: ", ")
-      return "\(study.recipe), \(study.mode.rawValue), \(ranks) ranks"
+      let description = "\(study.recipe), \(study.mode.rawValue), \(ranks) ranks"
+      if !known.contains(description) { known.append(description) }
     }
   }
 

@@ -6,7 +6,8 @@ import Scaling
 public enum NetworkMeasurement {
   /// Median seconds of a reduce-scatter and an all-gather of arrays of each size, on the slowest rank. Collective.
   /// - Parameters:
-  ///   - byteCounts: The sizes; a large one tells what the network bears for long, a tiny one its latency.
+  ///   - communicator: The ranks that exchange.
+  ///   - byteCounts: The sizes in bytes; a large one tells what the network bears for long, a tiny one its latency.
   ///   - repetitions: How often each is timed, after once that does not count.
   public static func exchanges(
     on communicator: any Communicator, byteCounts: [Int], repetitions: Int

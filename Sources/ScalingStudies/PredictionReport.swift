@@ -23,7 +23,10 @@ public struct PredictionReport {
   private let efficiencyLimit: Double
 
   /// A report.
-  /// - Parameter efficiencyLimit: What still counts as efficient, from 0 to 1.
+  /// - Parameters:
+  ///   - title: Stands above the tables and the plot.
+  ///   - predictions: One for each network.
+  ///   - efficiencyLimit: What still counts as efficient, from 0 to 1.
   public init(title: String, predictions: [Prediction], efficiencyLimit: Double) {
     self.title = title
     self.predictions = predictions

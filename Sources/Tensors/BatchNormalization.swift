@@ -22,7 +22,10 @@ public struct BatchMoments {
 ///   - x: Shape `[..., C]`; every rank has the same shape.
 ///   - weight: Shape `[C]`.
 ///   - bias: Shape `[C]`.
-///   - averageOverRanks: Nil for one rank.
+///   - epsilon: Added to the (biased) variance.
+///   - ranks: Ranks that share the batch.
+///   - averageOverRanks: Replaces sums by their mean over the ranks; nil for one rank. Collective.
+///   - failure: Keeps an error of the pullback.
 /// - Returns: The shape of `x`, and the moments.
 public func batchNorm(
   _ x: Tensor, weight: Tensor, bias: Tensor, epsilon: Double = 1e-5, ranks: Int = 1,

@@ -17,6 +17,7 @@ public enum NormActivation: Sendable, Equatable {
 ///   - weight: Shape `[C]`, or nil for 1.
 ///   - bias: Shape `[C]`, or nil for 0.
 ///   - epsilon: Added to the (biased) variance.
+///   - activation: What follows the affine map.
 /// - Returns: The shape of `x`.
 /// - Complexity: Two passes over memory forward, two backward.
 public func groupNorm(

@@ -4,7 +4,9 @@ public import Kernels
 public typealias PackedMatrix = Kernels.PackedMatrix
 
 /// Returns `x · Wᵀ` for a packed weight, outside the tape.
-/// - Parameter x: Shape `[..., in]`.
+/// - Parameters:
+///   - x: Shape `[..., in]`.
+///   - weight: Shape `[out, in]`, packed.
 /// - Returns: Shape `[..., out]`. A row's values have the same bits whatever other rows there are.
 public func linear(_ x: Tensor, packed weight: PackedMatrix) -> Tensor {
   require(x.channels == weight.depth, "linear: x \(x.shape), weight [\(weight.columns), \(weight.depth)]")

@@ -28,16 +28,3 @@ public func meanAbsoluteError(_ x: Tensor, to target: Tensor) -> Tensor {
     }
   }
 }
-
-/// `mean (x − target)²`, a scalar; no gradient flows into the target.
-public func meanSquaredError(_ x: Tensor, to target: Tensor) -> Tensor {
-  require(x.count == target.count, "meanSquaredError: \(x.shape) to \(target.shape)")
-  let y = Tensor(Float(squaredDifference(x.pointer, target.pointer, count: x.count) / Double(x.count)))
-  return y.recording("meanSquaredError", from: [x]) { dY in
-    x.node?.accumulate { dX, accumulating in
-      difference(
-        x.pointer, target.pointer, factor: 2 * dY.item / Float(x.count), into: dX.pointer, count: x.count,
-        accumulating: accumulating)
-    }
-  }
-}

@@ -5,6 +5,7 @@ import Kernels
 /// - Parameters:
 ///   - x: Shape `[..., C]`. Of its channels, `rotatedHeads` heads from the first on are turned and the rest is copied:
 ///     of `[q, k, v]` the heads of q and k.
+///   - rotatedHeads: Heads of `dh` channels that are turned, from the first on.
 ///   - table: Shape `[R, dh/2, 2]`: cosine and sine. A row of zeros makes what it turns vanish.
 ///   - rows: A row of the table for each row of `x`, or for each row of every sample alike.
 /// - Returns: The shape of `x`.

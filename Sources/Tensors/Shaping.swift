@@ -138,7 +138,9 @@ public func gatherTokens(_ x: Tensor, _ index: [Int32]) -> Tensor {
 }
 
 /// `count` copies of a tensor whose first axis is 1, along that axis. The gradient is their sum.
-/// - Parameter x: Shape `[1, ...]`.
+/// - Parameters:
+///   - x: Shape `[1, ...]`.
+///   - count: Copies, at least 1.
 /// - Returns: Shape `[count, ...]`.
 public func repeated(_ x: Tensor, count: Int) -> Tensor {
   require(x.shape.first == 1, "repeated: the first axis of \(x.shape) is not 1")

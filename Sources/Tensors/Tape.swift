@@ -115,8 +115,12 @@ extension Tensor {
   ///
   /// The pullback receives the gradient with respect to this tensor and adds its share to each input's node. It should
   /// capture nodes and only those tensors whose values it reads, because what it captures stays in memory.
-  /// - Parameter recompute: Computes this tensor once more from values that `pullback` captures anyway; ops that need it
-  ///   for their gradients then need not keep it. See `Recomputation`.
+  /// - Parameters:
+  ///   - name: The op's, for messages.
+  ///   - inputs: What the op read and may want gradients; nil where there is none.
+  ///   - recompute: Computes this tensor once more from values that `pullback` captures anyway; ops that need it for
+  ///     their gradients then need not keep it. See `Recomputation`.
+  ///   - pullback: Adds the gradients of the inputs' nodes, given that of this tensor in its shape.
   public func recording(
     _ name: StaticString, from inputs: [Tensor?], recompute: (() -> Tensor)? = nil,
     _ pullback: @escaping (_ dY: Tensor) -> Void
@@ -150,8 +154,10 @@ extension Tensor {
   /// Computes the gradient of this scalar with respect to every leaf it depends on, times `scale`, and adds it there.
   ///
   /// The tape behind this tensor is released on the way: `backward` can be called once.
-  /// - Parameter announcing: Whether parameters announce their gradients as they become complete (see
-  ///   `ParameterArena.announceGradients`): for the last `backward` of a step.
+  /// - Parameters:
+  ///   - scale: What the gradient is multiplied with: 1/rounds where rounds are accumulated.
+  ///   - announcing: Whether parameters announce their gradients as they become complete (see
+  ///     `ParameterArena.announceGradients`): for the last `backward` of a step.
   public func backward(scale: Float = 1, announcing: Bool = false) {
     backward(from: Tensor(repeating: scale, shape: shape), announcing: announcing)
   }

@@ -43,6 +43,8 @@ public final class Adversary {
 
   /// An adversary with random weights, a function of `seed`.
   /// - Parameters:
+  ///   - settings: Its network and loss.
+  ///   - seed: Decides the weights.
   ///   - ranks: Ranks that share a batch.
   ///   - average: Replaces sums by their mean over them; nil for one rank. Collective.
   public init(_ settings: Settings, seed: UInt64, ranks: Int = 1, average: RankSumAverage? = nil) {

@@ -10,6 +10,7 @@ public final class Discriminator: Module {
   /// - Parameters:
   ///   - width: Channels of the first layer, 64 as published.
   ///   - layers: Layers that halve the resolution, 3 as published.
+  ///   - random: Gives the first weights.
   public init(width: Int = 64, layers: Int = 3, using random: inout SplitMix64) {
     first = Convolution(
       inputChannels: 3, outputChannels: width, kernelSize: 4, stride: 2, padding: 1, using: &random)
@@ -35,7 +36,9 @@ public final class Discriminator: Module {
   }
 
   /// Logits per patch.
-  /// - Parameter images: Shape `[B, H, W, 3]`, values in `[-1, 1]`.
+  /// - Parameters:
+  ///   - images: Shape `[B, H, W, 3]`, values in `[-1, 1]`.
+  ///   - synchronization: Of the batch statistics over ranks.
   /// - Returns: Shape `[B, h, w, 1]`.
   /// - Throws: What the synchronisation throws.
   public func callAsFunction(_ images: Tensor, synchronization: BatchSynchronization) throws -> Tensor {

@@ -51,13 +51,16 @@ public struct Encoder: Module {
   /// Encodes images, keeping `keep` tokens of each.
   /// - Parameters:
   ///   - images: Shape `[B, H, W, 3]`, values in `[-1, 1]`.
+  ///   - keep: Tokens to keep of each image.
   ///   - depth: Stochastic depth, in training with `dropPath` above 0.
   public func callAsFunction(_ images: Tensor, keep: Int, depth: StochasticDepth? = nil) -> Output {
     output(merged(stem(images), keep: keep, depth: depth))
   }
 
   /// Encodes images at several keep counts; what comes before the merging is computed once.
-  /// - Parameter images: Shape `[B, H, W, 3]`, values in `[-1, 1]`.
+  /// - Parameters:
+  ///   - images: Shape `[B, H, W, 3]`, values in `[-1, 1]`.
+  ///   - keeps: Tokens to keep of each image, by output.
   /// - Returns: One output for each of `keeps`.
   public func callAsFunction(_ images: Tensor, keeps: [Int]) -> [Output] {
     let features = stem(images)
@@ -73,7 +76,9 @@ public struct Encoder: Module {
   }
 
   /// What a probe looks at.
-  /// - Parameter images: Shape `[B, H, W, 3]`, values in `[-1, 1]`.
+  /// - Parameters:
+  ///   - images: Shape `[B, H, W, 3]`, values in `[-1, 1]`.
+  ///   - keep: Tokens to keep of each image.
   public func summary(_ images: Tensor, keep: Int) -> Summary {
     let state = merged(stem(images), keep: keep, depth: nil)
     let (batch, length, width) = (state.tokens.shape[0], state.tokens.shape[1], state.tokens.shape[2])
@@ -110,6 +115,7 @@ public struct Encoder: Module {
   ///   - images: Shape `[B, H, W, 3]`; H and W any multiples of the downsampling, not only the configured resolution.
   ///   - keep: Tokens that the encoder would keep at the configured resolution: as many are merged at any other, or as
   ///     many as half of the tokens in each block allows.
+  ///   - depth: Stochastic depth, in training with `dropPath` above 0.
   /// - Precondition: The configuration has a head.
   public func representation(_ images: Tensor, keep: Int, depth: StochasticDepth? = nil) -> Tensor {
     require(head != nil, "representation: this tokenizer has no head")

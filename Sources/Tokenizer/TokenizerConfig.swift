@@ -77,8 +77,6 @@ public struct TokenizerConfig: Codable, Sendable, Equatable {
   public var gridSize: Int { resolution / max(1, downsampling) }
   /// Tokens before merging.
   public var positionCount: Int { gridSize * gridSize }
-  /// Codes in the codebook.
-  public var codebookSize: Int { 1 << codeBits }
   /// Width of the encoder's tokens.
   public var encoderWidth: Int { isotropicWidth > 0 ? isotropicWidth : channels * (channelMultipliers.last ?? 1) }
   /// Width of the decoder's tokens.

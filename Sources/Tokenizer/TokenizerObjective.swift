@@ -62,6 +62,7 @@ public struct TokenizerObjective: Sendable, Equatable {
   /// What the codes cost: entropies, commitment and source recovery.
   /// - Parameters:
   ///   - output: What `model` made of images.
+  ///   - model: Whose weights and configuration the terms depend on.
   ///   - other: A loss that these terms are added to.
   ///   - averageOverRanks: Replaces the mean code probabilities of this rank's batch by those of all ranks' batches.
   ///     Collective.
@@ -95,6 +96,8 @@ public struct TokenizerObjective: Sendable, Equatable {
   /// Both parts together, for where nobody opposes.
   /// - Parameters:
   ///   - output: What `model` made of `images`.
+  ///   - images: Shape `[B, H, W, 3]`, values in `[-1, 1]`.
+  ///   - model: As for `codes`.
   ///   - perceptual: LPIPS; nil leaves it out.
   ///   - averageOverRanks: As for `codes`. Collective.
   public func callAsFunction(

@@ -97,6 +97,23 @@ struct ShardStageTests {
     stage.close()
   }
 
+  @Test func aCopyThatCannotBeMadeIsToldOnceAndTheOriginalIsRead() throws {
+    let stage = try ShardStage(folder: local, byteLimit: 1 << 20)
+    let images = try dataset().staged(by: stage)
+    let expected = try dataset().bytes(at: 0)
+    try FileManager.default.removeItem(atPath: local + "/mergevq-stage")
+    #expect(try images.bytes(at: 0) == expected)
+    var problem: String?
+    for _ in 0..<400 where problem == nil {
+      problem = stage.drainProblem()
+      usleep(10_000)
+    }
+    #expect(problem?.hasPrefix(local + "/mergevq-stage/") == true && problem?.contains("cannot be written") == true)
+    #expect(try images.bytes(at: 0) == expected)
+    #expect(stage.drainProblem() == nil)
+    stage.close()
+  }
+
   @Test func whatAKilledJobLeftIsRemoved() throws {
     try folder.write([1, 2, 3], to: "local/mergevq-stage/abc.tar")
     try folder.write([1], to: "local/mergevq-stage/def.tar.partial")

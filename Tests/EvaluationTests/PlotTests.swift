@@ -154,14 +154,6 @@ struct BarPlotTests {
     #expect(BarPlot.codeUsage(counts: []).image().width > 0)
     #expect(BarPlot.codeUsage(counts: [0, 0]).image().width > 0)
   }
-
-  @Test("A histogram counts every finite value once")
-  func histogram() {
-    let plot = BarPlot.histogram(title: "", of: [0, 1, 2, 3, 4, .nan, .infinity], binCount: 4)
-    #expect(plot.values == [1, 1, 1, 2])
-    #expect(BarPlot.histogram(title: "", of: [5, 5]).values.reduce(0, +) == 2)
-    #expect(BarPlot.histogram(title: "", of: []).image().width > 0)
-  }
 }
 
 /// Whether a pixel shows the colour of the first series.

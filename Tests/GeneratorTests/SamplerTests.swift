@@ -44,6 +44,15 @@ struct SamplerTests {
     #expect(first.codes != second.codes)
   }
 
+  @Test(arguments: GeneratorConfig.Order.allCases)
+  func theCacheReservedForPlansIsTheLargestOfADraw(order: GeneratorConfig.Order) {
+    let sampler = Sampler(smallModel(order))
+    let drawn = sampler.sample(classes: [0, 1], images: [0, 1], options: options(order))
+    let reserved = sampler.reserveCache(imageCount: 2, options: options(order))
+    // Raster order evicts what repeats, and nobody knows before how much that is.
+    #expect(order == .raster ? drawn.cacheByteCount <= reserved : drawn.cacheByteCount == reserved)
+  }
+
   @Test func guidanceMixesBothStreams() {
     // Guidance 0 is the class-free distribution, whatever the class; guidance 1 is the class's own.
     let model = smallModel(.plain)

@@ -61,15 +61,4 @@ struct WeightAverageTests {
     #expect(rule.decay(at: 1_000_000) == 0.999)
     #expect(WeightAverage(decay: 0.999, isWarmedUp: false).decay(at: 0) == 0.999)
   }
-
-  @Test func averageMovesTowardsTheWeights() {
-    var average: [Float] = [0, 2, -1]
-    let values: [Float] = [1, 1, 1]
-    average.withUnsafeMutableBufferPointer { average in
-      values.withUnsafeBufferPointer {
-        WeightAverage(decay: 0.75, isWarmedUp: false).update(average, towards: $0, completedSteps: 7)
-      }
-    }
-    #expect(average == [0.25, 1.75, -0.5])
-  }
 }

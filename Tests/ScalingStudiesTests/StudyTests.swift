@@ -88,6 +88,14 @@ struct StudyTests {
     #expect(throws: ConfigError.self) { try ModelCheck(model, studies: [study([apart])], named: ["a"]) }
   }
 
+  @Test func aModelNamesEqualStudiesOnce() throws {
+    let weak = study([setting(1, runs: [[[StepTimes(work: 10, data: 0, communication: 0)]]])])
+    var strong = weak
+    strong.mode = .strong
+    let model = try FittedModel(fitting: [weak, strong, weak])
+    #expect(model.fittedOn == ["r, weak, 1 ranks", "r, strong, 1 ranks"])
+  }
+
   @Test(arguments: [(0.0, "0"), (1234.5, "1234"), (12.345, "12.3"), (1.2345, "1.23"), (0.012345, "0.0123")])
   func numbersHaveThreeDigits(value: Double, text: String) { #expect(number(value) == text) }
 

@@ -59,7 +59,3 @@ public let packageRoot: String = {
   for _ in 0..<3 { url.deleteLastPathComponent() }
   return url.path
 }()
-
-/// Where real images for tests are looked for: `MERGEVQ_TEST_DATA`, or else `../shared/data` beside the package.
-public let testDataFolder: String =
-  ProcessInfo.processInfo.environment["MERGEVQ_TEST_DATA"] ?? packageRoot + "/../shared/data"

@@ -31,7 +31,6 @@ struct StallReportTests {
       observed(beat(2, calls: 39, operation: nil, activity: "forward and backward")),
       observed(beat(3, calls: 40, operation: "barrier")),
     ])
-    #expect(report.missingRanks == [2])
     #expect(report.reporter == 0)
     let text = report.text
     #expect(text.contains("step 13: rank 2 (node1) is missing: barrier has waited longer than"))
@@ -46,7 +45,6 @@ struct StallReportTests {
         observed(beat(1, calls: 40, operation: "barrier")), observed(beat(2, calls: 40, operation: "barrier")),
         .init(rank: 3, heartbeat: nil, isBeating: false),
       ], own: 1)
-    #expect(report.missingRanks == [0, 3])
     #expect(report.reporter == 1)
     #expect(report.text.contains("ranks 0 (node0), 3 are missing"))
     #expect(report.text.contains("silent since 2031-02-03T04:05:06Z (its clock)"))

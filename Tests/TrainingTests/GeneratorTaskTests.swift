@@ -176,4 +176,21 @@ struct GeneratorTaskTests {
       #expect(key(["images.train=x", "data.codes=y"]) == "images")
     }
   }
+
+  /// Its pool has room for a cache of this size left over, so the tokenizer alone is sure to come on top.
+  @Test(arguments: ["raster", "random"])
+  func thePlanCountsWhatSamplesNeed(order: String) throws {
+    try withTemporaryFolder { folder in
+      let tokenizer = try saveTinyTokenizer(in: folder + "/tokenizer")
+      try encode("drawn:12,resolution=16,seed=1", by: tokenizer, to: folder + "/codes")
+      func plan(_ settings: [String] = []) throws -> RunPlan {
+        try RunPlan(
+          recipe: tinyGeneratorRecipe(order: order, settings: ["data.codes=\(folder)/codes"] + settings), worldSize: 1)
+      }
+      func samples(_ plan: RunPlan) -> Int? { plan.memory.first { $0.name.hasPrefix("samples at") }?.count }
+      let found = try #require(samples(plan()))
+      #expect(try found >= 4 * TrainedTokenizer(path: tokenizer).model.parameterCount)
+      #expect(try samples(plan(["run.pictures=false"])) == nil)
+    }
+  }
 }

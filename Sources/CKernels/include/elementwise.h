@@ -38,13 +38,10 @@ void kernels_scaled_residual(
 void kernels_scale_columns(
   ptrdiff_t rows, ptrdiff_t columns, float scale, const float *gamma, const float *x, float *y, int accumulate);
 
-/// Σ x, Σ |a − b|, Σ (a − b)², Σ a·b, in float64.
+/// Σ x, Σ |a − b|, Σ a·b, in float64.
 double kernels_total(ptrdiff_t n, const float *x);
 double kernels_absolute_difference(ptrdiff_t n, const float *a, const float *b);
-double kernels_squared_difference(ptrdiff_t n, const float *a, const float *b);
 double kernels_dot(ptrdiff_t n, const float *a, const float *b);
 /// dx (+)= scale·sign(a − b)
 void kernels_absolute_difference_gradient(
   ptrdiff_t n, float scale, const float *a, const float *b, float *dx, int accumulate);
-/// dx (+)= scale·(a − b)
-void kernels_difference(ptrdiff_t n, float scale, const float *a, const float *b, float *dx, int accumulate);

@@ -18,9 +18,6 @@ typedef struct {
 void kernels_adam_update(const kernels_adam *update, ptrdiff_t count, const float *gradients, float *values,
                          float *first_moments, float *second_moments, float *average);
 
-/// `average += rate * (values - average)` over `count` floats.
-void kernels_move_average(ptrdiff_t count, const float *values, float *average, float rate);
-
 /// Sum of squares in double precision. Products of floats are exact in double and the lanes are fixed, so the
 /// result has the same bits on every CPU.
 double kernels_sum_of_squares(ptrdiff_t count, const float *values);

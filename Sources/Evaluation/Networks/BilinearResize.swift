@@ -10,7 +10,11 @@ public enum ResizingGrid: Sendable {
 }
 
 /// Resizes images bilinearly, without anti-aliasing.
-/// - Parameter images: Shape `[B, H, W, C]`.
+/// - Parameters:
+///   - images: Shape `[B, H, W, C]`.
+///   - height: Rows of the result.
+///   - width: Columns of the result.
+///   - grid: Where the result's pixels lie among those of the images.
 /// - Returns: Shape `[B, height, width, C]`, outside the tape.
 public func resized(
   _ images: Tensor, height: Int, width: Int, grid: ResizingGrid = .pixelCenters

@@ -25,9 +25,6 @@ public struct MergeMap: Sendable, Equatable {
     self.init(groups: groups, columns: side, rows: side)
   }
 
-  /// How many groups there are.
-  public var groupCount: Int { Set(groups).count }
-
   /// Paints every group in the mean colour of its pixels and draws the borders between groups.
   /// - Parameters:
   ///   - original: The image the tokens were made from, of any size.

@@ -61,20 +61,6 @@ public struct BarPlot: Sendable {
       scale: .logarithmic, reference: counts.isEmpty ? nil : (1 / Double(counts.count), "uniform"))
   }
 
-  /// How values are distributed: their number in equal parts of their range.
-  /// - Parameter values: Those that are not finite are left out.
-  public static func histogram(title: String, of values: [Double], binCount: Int = 40, horizontalLabel: String = "")
-    -> BarPlot
-  {
-    let finite = values.filter(\.isFinite)
-    let low = finite.min() ?? 0
-    let high = max(finite.max() ?? 1, low + max(abs(low) * 1e-9, 1e-12))
-    var bins = [Double](repeating: 0, count: binCount)
-    for value in finite { bins[min(Int((value - low) / (high - low) * Double(binCount)), binCount - 1)] += 1 }
-    return BarPlot(
-      title: title, values: bins, horizontalRange: low...high, horizontalLabel: horizontalLabel, verticalLabel: "count")
-  }
-
   /// Draws the plot.
   public func image() -> PixelImage {
     var canvas = PictureCanvas(width: size.width, height: size.height)

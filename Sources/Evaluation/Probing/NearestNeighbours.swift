@@ -60,6 +60,8 @@ public struct NearestNeighbours: Sendable, Equatable {
   ///   - queries: Vectors of length 1, row by row; each has its place in `found`.
   ///   - bank: Vectors of length 1.
   ///   - firstIndex: What the first vector of `bank` is called.
+  ///   - featureCount: Values of a vector.
+  ///   - found: The nearest so far, one for each query; nearer ones of `bank` replace them.
   public static func search(
     _ queries: [Float], among bank: LinearProbe.Block, firstIndex: Int, featureCount: Int,
     into found: inout [NearestNeighbours]

@@ -24,6 +24,9 @@ public enum ImageQuality {
   /// - Parameters:
   ///   - a: One image, `height × width × channels`, values in `[0, 1]`.
   ///   - b: The other.
+  ///   - height: Rows of both.
+  ///   - width: Columns of both.
+  ///   - channels: Values of a pixel.
   /// - Precondition: Both sides have at least 6 pixels.
   public static func structuralSimilarity(
     _ a: UnsafeBufferPointer<Float>, _ b: UnsafeBufferPointer<Float>, height: Int, width: Int, channels: Int

@@ -35,7 +35,9 @@ public struct InceptionScore: Sendable {
   }
 
   /// Adds the logits of one image.
-  /// - Parameter index: Which image it is, in `0..<imageCount`.
+  /// - Parameters:
+  ///   - logits: One per class.
+  ///   - index: Which image it is, in `0..<imageCount`.
   public mutating func add(logits: some Collection<Double>, at index: Int) {
     require(logits.count == classCount, "InceptionScore: \(logits.count) logits for \(classCount) classes")
     let part = (starts.firstIndex { $0 > index } ?? starts.count) - 1

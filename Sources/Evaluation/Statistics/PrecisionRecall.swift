@@ -13,7 +13,11 @@ public struct PrecisionRecall: Sendable, Equatable {
   public static let defaultNeighbours = 3
 
   /// Compares two sets of vectors of `dimensionCount` values, row by row.
-  /// - Parameter neighbours: k.
+  /// - Parameters:
+  ///   - reference: Vectors of real images, row by row.
+  ///   - candidates: Vectors of generated images, row by row.
+  ///   - dimensionCount: Values of a vector.
+  ///   - neighbours: k.
   /// - Complexity: O(N²·D) time, O(N) memory.
   /// - Precondition: Both sets have more than k vectors.
   public init(reference: [Float], candidates: [Float], dimensionCount: Int, neighbours: Int = Self.defaultNeighbours) {

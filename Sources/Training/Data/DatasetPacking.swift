@@ -18,6 +18,9 @@ public struct DatasetPacking {
   /// - Parameters:
   ///   - input: Whatever `openDataset` takes.
   ///   - labels: As for `openDataset`.
+  ///   - names: The pattern of the shards' names.
+  ///   - options: Limits of a shard and what happens to images.
+  ///   - communicator: The ranks that pack.
   public init(
     input: String, labels: String?, names: ShardNames, options: PackingOptions, communicator: any Communicator
   ) {

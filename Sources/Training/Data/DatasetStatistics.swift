@@ -25,8 +25,10 @@ public struct DatasetStatistics: Sendable, Equatable {
 
   /// Looks at the headers of a data set's images.
   /// - Parameters:
-  ///   - sampleCount: Looks at so many images, evenly spread; nil for all.
+  ///   - path: Whatever `openDataset` takes.
   ///   - labels: As for `openDataset`.
+  ///   - sampleCount: Looks at so many images, evenly spread; nil for all.
+  ///   - communicator: The ranks that share the work.
   public init(of path: String, labels: String?, sampleCount: Int?, communicator: any Communicator) throws {
     let dataset = try openDataset(path, labels: labels, communicator: communicator)
     imageCount = dataset.count

@@ -13,6 +13,7 @@ public struct DatasetVerification {
   /// - Parameters:
   ///   - labels: As for `openDataset`.
   ///   - decodesImages: Whether every image is decoded.
+  ///   - communicator: The ranks that share the work.
   public init(labels: String? = nil, decodesImages: Bool = false, communicator: any Communicator) {
     self.communicator = communicator
     self.decodesImages = decodesImages

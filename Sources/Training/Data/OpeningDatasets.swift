@@ -7,9 +7,11 @@ public import DataLoading
 /// class archives, shards) side by side, and rank 0 stores what they found: beside the archives, or in the run directory
 /// where that is read-only. Either way only one rank looks at folders, and each part is listed once.
 /// - Parameters:
+///   - description: The path, or another form that `DataLoading.openDataset` takes.
 ///   - labels: For one archive of images: where their classes are written; see `ImageLabels`.
 ///   - runDirectory: Keeps indices that cannot be stored beside their archives.
 ///   - usesStoredIndex: Whether an index of an earlier start will do.
+///   - communicator: The ranks that share the work.
 /// - Throws: `PeerFailure` with what is wrong with the data.
 public func openDataset(
   _ description: String, labels: String? = nil, runDirectory: String? = nil, usesStoredIndex: Bool = true,

@@ -56,10 +56,14 @@ public struct FeatureReference: Sendable {
   /// Computes statistics. Collective.
   /// - Parameters:
   ///   - images: Any images.
+  ///   - resolution: Height and width that images are judged at, in pixels.
   ///   - split: What the user calls them; the paths may tell it otherwise.
+  ///   - convention: Decides how images are resized and which features count.
   ///   - inception: Weights of the Inception network, or `stand-in`.
   ///   - keepsFeatures: Whether precision and recall shall be possible.
   ///   - limit: Takes that many images at most, evenly spread.
+  ///   - communicator: The ranks that share the images.
+  ///   - progress: Called on rank 0 with the images that are done of its share.
   public static func computed(
     ofImages images: [String], resolution: Int, split: String?, convention: EvaluationProtocol, inception: String,
     keepsFeatures: Bool, limit: Int?, on communicator: any Communicator,

@@ -47,7 +47,9 @@ public struct GeneratorEvaluation {
   }
 
   /// Evaluates. Collective.
-  /// - Parameter progress: Called on rank 0 with what is being judged and the batches that are done of its share.
+  /// - Parameters:
+  ///   - communicator: The ranks that share the images.
+  ///   - progress: Called on rank 0 with what is being judged and the batches that are done of its share.
   /// - Throws: `PeerFailure` or `ConfigError` for a reference that does not go with the samples, and for images that cannot
   ///   be read.
   public func report(

@@ -44,7 +44,10 @@ public struct TokenizerEvaluation {
   private let provenance: EvaluationReport.Provenance
 
   /// Loads everything but the images.
-  /// - Parameter images: Image files, folders of images, or any data set that training takes.
+  /// - Parameters:
+  ///   - tokenizer: What is evaluated.
+  ///   - images: Image files, folders of images, or any data set that training takes.
+  ///   - options: Keep counts, networks and limits.
   /// - Throws: `ConfigError` if the options do not go together; `CheckpointError` or `UnfitWeights` for weights that
   ///   cannot be used.
   public init(_ tokenizer: TrainedTokenizer, images: [String], options: Options) throws {
@@ -69,7 +72,9 @@ public struct TokenizerEvaluation {
   }
 
   /// Evaluates. Collective.
-  /// - Parameter progress: Called on rank 0 with the images that are done of its share.
+  /// - Parameters:
+  ///   - communicator: The ranks that share the images.
+  ///   - progress: Called on rank 0 with the images that are done of its share.
   /// - Throws: `PeerFailure` with the `DataError` of an image that cannot be read.
   public func report(
     on communicator: any Communicator, progress: (_ done: Int, _ count: Int) -> Void = { _, _ in }

@@ -74,7 +74,9 @@ public struct TokenizerProbe {
   }
 
   /// Probes. Collective.
-  /// - Parameter progress: Called on rank 0 with what is being done and how much of it is done.
+  /// - Parameters:
+  ///   - communicator: The ranks that share the work.
+  ///   - progress: Called on rank 0 with what is being done and how much of it is done.
   /// - Throws: `PeerFailure`, `ConfigError` for images without classes.
   public func report(
     on communicator: any Communicator, progress: (_ what: String, _ done: Int, _ count: Int) -> Void

@@ -22,12 +22,10 @@ struct StallReport: Equatable {
     ownRank = own.rank
   }
 
-  /// Ranks that keep this one waiting: those that have not called the operation, and those that have fallen silent.
-  var missingRanks: [Int] { observations.filter(isMissing).map(\.rank) }
-
   /// The rank that tells the user: the lowest that is itself waiting, so that it is told once.
   var reporter: Int { observations.first { !isMissing($0) }?.rank ?? ownRank }
 
+  /// Whether a rank keeps this one waiting: it has not called the operation, or has fallen silent.
   private func isMissing(_ observation: Observation) -> Bool {
     guard observation.rank != ownRank else { return false }
     guard let heartbeat = observation.heartbeat, observation.isBeating else { return true }

@@ -188,7 +188,7 @@ struct GeneratorData {
           images: ImageSource(
             loader: loader(training, isTraining: true, order: .shuffled(cursor: cursor), seed: recipe.run.seed),
             log: BadImageLog(directory: directory, rank: share.rank),
-            onStall: { reporter.tell($0, of: communicator) }),
+            stage: stage, tell: { reporter.tell($0, of: communicator) }),
           tokenizer: tokenizer, schedule: KeepSchedule(recipe))
       },
       forEachTrainingBatch: { pass(training, keep: $0, limit: statisticsImages) },

@@ -29,8 +29,16 @@ extension RunPlan {
       programBytes: programBytes, round: round,
       // A code per kept token, and the token of every position.
       dataBytes: 4 * 2 * recipe.model.positionCount * images,
-      // On the first rank: the tokenizer that draws samples, and the weights once more, laid out for sampling.
-      frozenBytes: drawing.map { 4 * ($0.pictures.tokenizer.model.parameterCount + model.parameterCount) } ?? 0)
+      samplingBytes: drawing.map { Self.bytes(of: $0, model: model) } ?? 0)
+  }
+
+  /// What the first rank needs besides while it draws samples: the tokenizer, and what the pool lacks after a round for
+  /// the weights as sampling lays them out, the cache and a picture.
+  private static func bytes(of drawing: SampleDrawing, model: Transformer) -> Int {
+    let before = StoragePool.shared.statistics.reservedBytes
+    let sampler = Generator.Sampler(model)
+    drawing.rehearse(imageCount: GeneratorTask.sampleCount, by: sampler, config: model.config)
+    return 4 * drawing.pictures.tokenizer.model.parameterCount + StoragePool.shared.statistics.reservedBytes - before
   }
 
   /// What a round of training needs and computes at the largest keep count.

@@ -41,6 +41,19 @@ struct SampleDrawing {
     self.init(codes: codes, pictures: pictures, options: options)
   }
 
+  /// Takes the memory that drawing so many images at once does, without the time: the cache, then one picture.
+  func rehearse(imageCount: Int, by sampler: Generator.Sampler, config: GeneratorConfig) {
+    sampler.reserveCache(imageCount: imageCount, options: options)
+    if config.order == .random {
+      let sample = Sample(label: 0, number: 0, title: "")
+      _ = pictures.picture(
+        codes: [Int32](repeating: 0, count: options.keepCount),
+        cells: cells(of: sample, positionCount: config.positionCount))
+    } else {
+      _ = pictures.picture(rasterCodes: [Int32](repeating: 0, count: config.positionCount))
+    }
+  }
+
   /// Draws some images, all at once.
   /// - Parameters:
   ///   - sampler: Of the generator, whose shape is `config`.

@@ -29,16 +29,25 @@ extension BatchSource {
 final class ImageSource: BatchSource {
   private let loader: BatchLoader
   private let log: BadImageLog
+  private let stage: ShardStage?
+  private let tell: (_ trouble: String) -> Void
 
   /// Images from `loader`, whose unusable ones go to `log`.
-  /// - Parameter onStall: Told, on this rank, when images do not come for long.
-  init(loader: BatchLoader, log: BadImageLog, onStall: @escaping (DataStall) -> Void) {
+  /// - Parameters:
+  ///   - stage: Where the images' archives are copied to, if they are.
+  ///   - tell: Told, on this rank, when images do not come for long, or cannot be copied.
+  init(loader: BatchLoader, log: BadImageLog, stage: ShardStage?, tell: @escaping (_ trouble: String) -> Void) {
     self.loader = loader
     self.log = log
-    loader.stallHandler = onStall
+    self.stage = stage
+    self.tell = tell
+    loader.stallHandler = { tell($0.description) }
   }
 
   func next() throws -> ImageBatch {
+    if let problem = stage?.drainProblem() {
+      tell("copies no images to 'data.stageDirectory' and goes on with the originals: \(problem)")
+    }
     let batch = Result { () throws(DataError) in try loader.next() }
     try log.append(loader.drainBadImages())
     return try batch.get()
@@ -51,8 +60,8 @@ final class ImageSource: BatchSource {
 }
 
 extension TrainingReporter {
-  /// Says that a rank waits for its images, and for which.
-  func tell(_ stall: DataStall, of communicator: any Communicator) {
-    message("rank \(communicator.rank) on \(communicator.hostName) \(stall)")
+  /// Says what trouble a rank has with its images.
+  func tell(_ trouble: String, of communicator: any Communicator) {
+    message("rank \(communicator.rank) on \(communicator.hostName) \(trouble)")
   }
 }

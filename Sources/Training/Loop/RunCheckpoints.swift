@@ -29,6 +29,9 @@ public final class RunCheckpoints {
 
   /// The checkpoints of the run in `runDirectory`.
   /// - Parameters:
+  ///   - runDirectory: Holds `checkpoints`.
+  ///   - communicator: The ranks that write and read together.
+  ///   - retention: Which checkpoints stay.
   ///   - recipe: The resolved recipe, stored in every checkpoint.
   ///   - observer: Called at every stage of a write; for programs that test interruptions.
   public init(

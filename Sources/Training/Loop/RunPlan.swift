@@ -40,10 +40,12 @@ public struct RunPlan: Sendable {
   ///   - round: What forward and backward of one round need on a rank.
   ///   - dataBytes: What a rank reads ahead.
   ///   - frozenBytes: Networks that are used but not trained.
+  ///   - samplingBytes: What the first rank needs besides while it draws samples.
   ///   - statisticsBytes: What is summed over all ranks in a step besides gradients.
   init(
     resolvedRecipe: String, model: some Module, worldSize: Int, samplesPerRank: Int, programBytes: Int,
-    round: RoundCost, dataBytes: Int, frozenBytes: Int = 0, statisticsBytes: Int = 0, notices: [String] = []
+    round: RoundCost, dataBytes: Int, frozenBytes: Int = 0, samplingBytes: Int = 0, statisticsBytes: Int = 0,
+    notices: [String] = []
   ) {
     self.notices = notices
     self.resolvedRecipe = resolvedRecipe
@@ -65,6 +67,9 @@ public struct RunPlan: Sendable {
       Item(name: "program and libraries", count: programBytes),
     ]
     if frozenBytes > 0 { memory.append(Item(name: "networks that are not trained", count: frozenBytes)) }
+    if samplingBytes > 0 {
+      memory.append(Item(name: "samples at validations (the first rank)", count: samplingBytes))
+    }
     communication = [
       Item(name: "gradients, reduce-scatter", count: (worldSize - 1) * share * 4),
       Item(name: "parameters, all-gather", count: (worldSize - 1) * share * 4),

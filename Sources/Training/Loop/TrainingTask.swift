@@ -20,8 +20,10 @@ public protocol TrainingTask: AnyObject {
 
   /// Forward and backward of one round, adding this rank's gradients divided by `rounds`. Collective.
   /// - Parameters:
+  ///   - batch: This rank's share of the round.
   ///   - step: Optimizer steps done before this one.
   ///   - round: Which of `rounds` accumulation rounds this is.
+  ///   - rounds: Rounds of a step, at least 1.
   /// - Returns: Means over this rank's share, by name, in the order they are shown.
   func accumulateGradients(
     _ batch: Batch, step: Int, round: Int, of rounds: Int

@@ -16,7 +16,9 @@ public struct RunWatch {
   private var beats: [Int: (beat: Int, process: Int32, since: ContinuousClock.Instant)] = [:]
 
   /// Watches a run directory, which need not exist yet.
-  /// - Parameter width: Columns of the terminal; longer lines are cut.
+  /// - Parameters:
+  ///   - runDirectory: The path of the run directory.
+  ///   - width: Columns of the terminal; longer lines are cut.
   public init(_ runDirectory: String, width: Int = 80) {
     directory = RunDirectory(path: runDirectory)
     self.width = width

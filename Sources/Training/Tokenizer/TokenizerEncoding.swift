@@ -25,6 +25,7 @@ public struct TokenizerEncoding {
   /// - Parameters:
   ///   - images: Image files, folders of images, or any data set that training takes.
   ///   - keepCount: Tokens to keep of each image; nil for the recipe's default.
+  ///   - communicator: The ranks that share the images.
   /// - Throws: `PeerFailure` with the `DataError` of an image that cannot be read, or a `ConfigError`.
   public func codes(
     ofImages images: [String], keepCount: Int?, on communicator: any Communicator

@@ -18,7 +18,11 @@ public struct TokenizerPictures {
   /// Original | reconstruction | merge map, with class and PSNR, for some images of a data set.
   ///
   /// Images are reconstructed one after the other, so that any number of them fits into memory.
-  /// - Parameter keep: Tokens to keep of each.
+  /// - Parameters:
+  ///   - dataset: Where the images are.
+  ///   - indices: Which of its images, one row each.
+  ///   - keep: Tokens to keep of each.
+  ///   - title: Stands above the picture.
   /// - Throws: `DataError` for an image that cannot be read.
   public func reconstructions(
     of dataset: any ImageDataset, at indices: [Int], keep: Int, title: String

@@ -16,6 +16,7 @@ public struct TokenizerReconstruction {
 
   /// Reconstructs with a trained tokenizer.
   /// - Parameters:
+  ///   - tokenizer: What reconstructs.
   ///   - keepCounts: Tokens to keep of each image; empty for the recipe's default.
   ///   - source: What expands tokens to positions.
   /// - Throws: `ConfigError` if a keep count cannot be reached, or there is no learned source.

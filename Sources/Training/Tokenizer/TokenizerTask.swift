@@ -28,7 +28,14 @@ public final class TokenizerTask: TrainingTask {
   public typealias ValidationPass = (_ body: (ImageBatch) throws -> Void) throws -> Void
 
   /// A task with a model of random weights, or of those that the recipe names for its beginning.
-  /// - Parameter picture: Draws what a model makes of a few images.
+  /// - Parameters:
+  ///   - recipe: What is trained, and how.
+  ///   - totalSteps: Optimizer steps of the whole run.
+  ///   - stepsPerEpoch: Optimizer steps in which every image is seen once.
+  ///   - communicator: The ranks that share each batch.
+  ///   - networks: What the loss needs besides.
+  ///   - picture: Draws what a model makes of a few images.
+  ///   - forEachValidationBatch: The validation images; none where its argument is never called.
   /// - Throws: `PeerFailure` if the weights for the beginning cannot be read or do not fit.
   public init(
     recipe: TokenizerRecipe, totalSteps: Int, stepsPerEpoch: Int, communicator: any Communicator,

@@ -67,7 +67,7 @@ public struct TokenizerTraining {
               recipe, batchSize: imagesPerRank, isTraining: true, otherViews: networks.alignmentViews(of: recipe)),
             order: .shuffled(cursor: cursor), rank: communicator.rank, worldSize: communicator.worldSize),
           log: BadImageLog(directory: directory, rank: communicator.rank),
-          onStall: { [reporter, communicator] in reporter.tell($0, of: communicator) })
+          stage: stage, tell: { [reporter, communicator] in reporter.tell($0, of: communicator) })
       },
       finish: { task, directory in
         if communicator.isFirst { try drawPictures(task, images: validation ?? training, directory: directory) }

@@ -29,8 +29,10 @@ public struct PublishedWeights {
 
   /// Opens the files.
   /// - Parameters:
+  ///   - network: What the files are weights of.
   ///   - paths: Safetensors or PyTorch files, which together hold the weights.
   ///   - section: For PyTorch files, the dictionary whose tensors are wanted.
+  ///   - options: What the files do not say themselves.
   /// - Throws: `CheckpointError` for a file that cannot be read; `ConfigError` if a tokenizer comes without its recipe.
   public init(_ network: PublishedNetwork, paths: [String], section: String? = nil, options: Options) throws {
     guard network != .tokenizer || options.recipe != nil else {
@@ -44,7 +46,9 @@ public struct PublishedWeights {
   }
 
   /// Writes the weight file.
-  /// - Parameter listing: Whether the report has a line for every parameter that matched.
+  /// - Parameters:
+  ///   - output: Where to; the path must be free.
+  ///   - listing: Whether the report has a line for every parameter that matched.
   /// - Returns: What was found, for the user.
   /// - Throws: `UnfitWeights` with the whole report if anything is missing, unexpected or of another shape.
   public func write(to output: NewOutput, listing: Bool) throws -> String {
