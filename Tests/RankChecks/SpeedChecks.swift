@@ -76,6 +76,9 @@ func timeCheckpoint(_ communicator: any Communicator, _ arguments: [String]) thr
     let blocked = ContinuousClock.now - start
     try saves.finish()
     let total = ContinuousClock.now - start
+    // Beside the time, as `dd`'s file is removed; else pruning would do it in the next save.
+    let written = CheckpointFolder(runDirectory: arguments[0]).directory(ofStep: repetition + 1)
+    if communicator.isFirst { try FileManager.default.removeItem(atPath: written) }
     guard repetition >= numbers[0] else { continue }
     report.blockedSeconds.append(try communicator.allReduce(blocked / .seconds(1), .max))
     report.seconds.append(try communicator.allReduce(total / .seconds(1), .max))

@@ -29,16 +29,16 @@ extension RunPlan {
       programBytes: programBytes, round: round,
       // A code per kept token, and the token of every position.
       dataBytes: 4 * 2 * recipe.model.positionCount * images,
-      samplingBytes: drawing.map { Self.bytes(of: $0, model: model) } ?? 0)
+      samplingBytes: drawing.map { Self.bytes(of: $0, model: model, beside: round) } ?? 0)
   }
 
-  /// What the first rank needs besides while it draws samples: the tokenizer, and what the pool lacks after a round for
-  /// the weights as sampling lays them out, the cache and a picture.
-  private static func bytes(of drawing: SampleDrawing, model: Transformer) -> Int {
-    let before = StoragePool.shared.statistics.reservedBytes
-    let sampler = Generator.Sampler(model)
-    drawing.rehearse(imageCount: GeneratorTask.sampleCount, by: sampler, config: model.config)
-    return 4 * drawing.pictures.tokenizer.model.parameterCount + StoragePool.shared.statistics.reservedBytes - before
+  /// What the first rank needs besides while it draws samples: the tokenizer, and what the weights as sampling lays them
+  /// out, the cache and a picture take beyond the activations of a round, which are gone then.
+  private static func bytes(of drawing: SampleDrawing, model: Transformer, beside round: RoundCost) -> Int {
+    let drawingBytes = StoragePool.shared.peakGrowth {
+      drawing.rehearse(imageCount: GeneratorTask.sampleCount, by: Generator.Sampler(model), config: model.config)
+    }
+    return 4 * drawing.pictures.tokenizer.model.parameterCount + max(0, drawingBytes - round.activationBytes)
   }
 
   /// What a round of training needs and computes at the largest keep count.

@@ -17,10 +17,7 @@ struct RoundCost {
   ///   - round: Forward and backward of that many samples.
   init(samples: Int, recomputation: Recomputation, _ round: (_ samples: Int) throws -> Void) rethrows {
     func growth(_ count: Int) throws -> Int {
-      StoragePool.shared.resetPeak()
-      let before = StoragePool.shared.statistics.liveBytes
-      try Recomputation.$current.withValue(recomputation) { try round(count) }
-      return StoragePool.shared.statistics.peakLiveBytes - before
+      try StoragePool.shared.peakGrowth { try Recomputation.$current.withValue(recomputation) { try round(count) } }
     }
     var (count, bytes) = (1, 0)
     operationsPerSample = try OperationCount.of { bytes = try growth(1) }
@@ -32,5 +29,15 @@ struct RoundCost {
       (count, bytes) = (next, more)
     }
     activationBytes = bytes + (samples - count) * bytesPerSample
+  }
+}
+
+extension StoragePool {
+  /// The most bytes in tensors at once during `body`, beside those before it.
+  func peakGrowth(during body: () throws -> Void) rethrows -> Int {
+    resetPeak()
+    let before = statistics.liveBytes
+    try body()
+    return statistics.peakLiveBytes - before
   }
 }

@@ -103,8 +103,8 @@ def all_reduce(arguments: argparse.Namespace, extra: list[str]) -> Turn:
 def checkpoint(arguments: argparse.Namespace, extra: list[str]) -> Turn:
     """Weights, average and moments of G+R-d64, against ``dd`` with fsync of as many bytes on the same disk.
 
-    ``dd`` follows at once, so its pages are memory that our side has just freed. Where a virtual machine has to ask its
-    host for memory that nobody used lately, that favours ``dd``.
+    ``dd`` follows at once, so the pages of its cache are memory that our side has just freed. Where a virtual machine has
+    to ask its host for memory that nobody used lately, that favours ``dd``. Our side needs no page cache.
     """
     refuse_options("checkpoint", extra)
 
