@@ -51,6 +51,9 @@ public struct CheckpointWriter: Sendable {
 
   /// The directory that the checkpoint will have when it is complete.
   public var directory: String { folder.directory(ofStep: step) }
+
+  /// The most memory that writing a file takes, in bytes.
+  public static var bufferByteCount: Int { 2 * UncachedFile.blockByteCount }
   /// The directory in which it is written.
   var partialDirectory: String { directory + CheckpointFolder.partialSuffix }
 

@@ -22,7 +22,7 @@ final class UncachedFile: @unchecked Sendable {
   private let inFlight = DispatchGroup()
 
   /// Large enough for a parallel file system to write a block to several servers at once.
-  private static let blockByteCount = 8 << 20
+  static let blockByteCount = 8 << 20
   /// What direct writes ask of memory, offset and length on every usual disk.
   private static let alignment = 4096
 

@@ -10,15 +10,25 @@ public struct Histogram: Sendable, Equatable {
 
   /// Counts values into buckets of equal width between the smallest and the largest. Values that are not finite are left
   /// out; nil where none is left.
-  public init?(of values: some Collection<Float>, bucketCount: Int = 30) {
+  public init?(of values: [Float], bucketCount: Int = 30) {
+    guard let histogram = values.withUnsafeBufferPointer({ Histogram(of: [$0], bucketCount: bucketCount) }) else {
+      return nil
+    }
+    self = histogram
+  }
+
+  /// The same of values that lie in several places, which are not brought together: they may be all weights of a model.
+  public init?(of parts: [UnsafeBufferPointer<Float>], bucketCount: Int = 30) {
     var (minimum, maximum) = (Float.infinity, -Float.infinity)
     var (count, sum, squares) = (0, 0.0, 0.0)
-    for value in values where value.isFinite {
-      minimum = min(minimum, value)
-      maximum = max(maximum, value)
-      count += 1
-      sum += Double(value)
-      squares += Double(value) * Double(value)
+    for part in parts {
+      for value in part where value.isFinite {
+        minimum = min(minimum, value)
+        maximum = max(maximum, value)
+        count += 1
+        sum += Double(value)
+        squares += Double(value) * Double(value)
+      }
     }
     guard count > 0 else { return nil }
     let (low, high) = (Double(minimum), Double(maximum))
@@ -26,9 +36,11 @@ public struct Histogram: Sendable, Equatable {
     let width = high > low ? (high - low) / Double(bucketCount) : 0
     let buckets = width > 0 ? bucketCount : 1
     var counts = [Double](repeating: 0, count: buckets)
-    for value in values where value.isFinite {
-      let index = width > 0 ? Int((Double(value) - low) / width) : 0
-      counts[min(index, buckets - 1)] += 1
+    for part in parts {
+      for value in part where value.isFinite {
+        let index = width > 0 ? Int((Double(value) - low) / width) : 0
+        counts[min(index, buckets - 1)] += 1
+      }
     }
     self.minimum = low
     self.maximum = high

@@ -49,13 +49,16 @@ public final class Parameter {
   /// The gradient with respect to the values; zero where nothing flowed back since the arena's `startStep`.
   public var gradient: Tensor { Tensor(storage: storage, offset: offset, shape: shape, node: leaf).gradient }
 
-  fileprivate func move(to storage: Storage, offset: Int, gradients: Storage?) {
+  fileprivate func move(to storage: Storage, offset: Int, gradients: PagedStorage?) {
     let destination = storage.pointer + offset
     destination.update(from: value.pointer, count: count)
     self.storage = storage
     self.offset = offset
     leaf = gradients.map { gradients in
-      GradientNode(leafNamed: "parameter", home: Tensor(storage: gradients, offset: offset, shape: shape))
+      let range = offset..<offset + count
+      return GradientNode(
+        leafNamed: "parameter", home: Tensor(storage: gradients.storage, offset: offset, shape: shape),
+        openHome: { gradients.provide(range) })
     }
   }
 
@@ -100,7 +103,8 @@ public final class Parameter {
 
 /// All parameters of a model in one block of floats, in the order of execution, and their gradients in another.
 ///
-/// A gradient bucket, an optimizer shard and a checkpoint piece are ranges of these floats.
+/// A gradient bucket, an optimizer shard and a checkpoint piece are ranges of these floats. Gradients have memory from when
+/// they are first written in a step until the next `startStep`.
 public final class ParameterArena {
   /// One parameter's place.
   public struct Entry {
@@ -117,7 +121,7 @@ public final class ParameterArena {
   /// Floats in the arena.
   public let count: Int
   private let valueStorage: Storage
-  private let gradientStorage: Storage?
+  private let gradientStorage: PagedStorage?
 
   /// Moves the parameters into one block. Afterwards they record gradients unless `gradients` is false.
   public init(_ parameters: [(name: String, parameter: Parameter)], gradients: Bool = true) {
@@ -130,7 +134,7 @@ public final class ParameterArena {
     self.entries = entries
     count = end
     valueStorage = Storage(count: end)
-    gradientStorage = gradients ? Storage(count: end) : nil
+    gradientStorage = gradients ? PagedStorage(count: end) : nil
     for entry in entries {
       entry.parameter.move(to: valueStorage, offset: entry.range.lowerBound, gradients: gradientStorage)
     }
@@ -146,7 +150,7 @@ public final class ParameterArena {
   /// All gradients. Complete after `finishGradients`.
   public var gradients: UnsafeMutableBufferPointer<Float> {
     require(gradientStorage != nil, "gradients: this arena was made without them")
-    return UnsafeMutableBufferPointer(start: gradientStorage?.pointer, count: gradientStorage == nil ? 0 : count)
+    return UnsafeMutableBufferPointer(start: gradientStorage?.pointer, count: gradientStorage?.count ?? 0)
   }
 
   /// Runs `body` with these parameters outside the tape: gradients flow through the model, but not to its parameters.
@@ -156,9 +160,10 @@ public final class ParameterArena {
     return try body()
   }
 
-  /// Forgets all gradients: the next contribution to each overwrites. Costs nothing.
+  /// Forgets all gradients: the next contribution to each overwrites. Their memory is free for activations.
   public func startStep() {
     for entry in entries { entry.parameter.gradientIsFilled = false }
+    gradientStorage?.release()
   }
 
   /// Zeroes the gradients of parameters that nothing flowed back to since `startStep`.
@@ -168,6 +173,7 @@ public final class ParameterArena {
 
   private func finishGradient(of entry: Entry) {
     guard !entry.parameter.gradientIsFilled else { return }
+    gradientStorage?.provide(entry.range)
     UnsafeMutableBufferPointer(rebasing: gradients[entry.range]).update(repeating: 0)
     entry.parameter.gradientIsFilled = true
   }

@@ -19,6 +19,8 @@ public final class GradientNode {
   fileprivate var gatheredOffset = 0
   /// For parameters: where the gradient is kept.
   private let home: Tensor?
+  /// For parameters: gives `home` its memory, before the first contribution.
+  private let openHome: (() -> Void)?
   /// For parameters: whether `home` holds anything yet. Where it does not, the first contribution overwrites.
   var homeIsFilled = false
   /// For parameters: called when nothing more flows back to it, by a `backward` that announces it.
@@ -27,19 +29,22 @@ public final class GradientNode {
   fileprivate var pendingConsumers = 0
 
   fileprivate init(
-    _ name: StaticString, shape: [Int], inputs: [GradientNode], pullback: ((Tensor) -> Void)?, home: Tensor?
+    _ name: StaticString, shape: [Int], inputs: [GradientNode], pullback: ((Tensor) -> Void)?, home: Tensor? = nil,
+    openHome: (() -> Void)? = nil
   ) {
     self.name = name
     self.shape = shape
     self.inputs = inputs
     self.pullback = pullback
     self.home = home
+    self.openHome = openHome
     sequence = inputs.reduce(0) { max($0, $1.sequence + 1) }
   }
 
   /// A leaf whose gradient is kept at `home` across `backward` calls.
-  convenience init(leafNamed name: StaticString, home: Tensor) {
-    self.init(name, shape: home.shape, inputs: [], pullback: nil, home: home)
+  /// - Parameter openHome: Called before the first contribution is written there.
+  convenience init(leafNamed name: StaticString, home: Tensor, openHome: (() -> Void)? = nil) {
+    self.init(name, shape: home.shape, inputs: [], pullback: nil, home: home, openHome: openHome)
   }
 
   /// The gradient gathered so far, in the shape of the node's tensor.
@@ -53,6 +58,7 @@ public final class GradientNode {
   /// `write` receives the buffer and whether to add to it (`true`) or to overwrite whatever is there (`false`).
   public func accumulate(_ write: (_ gradient: Tensor, _ accumulating: Bool) -> Void) {
     if let home {
+      if !homeIsFilled { openHome?() }
       write(home, homeIsFilled)
       homeIsFilled = true
       return
@@ -128,14 +134,14 @@ extension Tensor {
     guard Tape.isRecording else { return self }
     let nodes = inputs.compactMap { $0?.node }
     guard !nodes.isEmpty else { return self }
-    let node = GradientNode(name, shape: shape, inputs: nodes, pullback: pullback, home: nil)
+    let node = GradientNode(name, shape: shape, inputs: nodes, pullback: pullback)
     if Recomputation.current != .none { node.recompute = recompute }
     return Tensor(storage: storage, offset: offset, shape: shape, node: node)
   }
 
   /// A leaf of the tape whose gradient is gathered as it comes, and nil while none has come.
   var asGatheringLeaf: Tensor {
-    let node = GradientNode("input", shape: shape, inputs: [], pullback: nil, home: nil)
+    let node = GradientNode("input", shape: shape, inputs: [], pullback: nil)
     return Tensor(storage: storage, offset: offset, shape: shape, node: node)
   }
 

@@ -29,6 +29,12 @@ import Testing
     #expect((histogram.minimum, histogram.maximum, histogram.count) == (1, 5, 4))
     #expect((histogram.sum, histogram.sumOfSquares) == (10, 34))
     #expect(Histogram(of: [Float](repeating: 3, count: 7))?.counts == [7])
+    let values: [Float] = [1, 2, 2, 5]
+    let parts = values.withUnsafeBufferPointer { values in
+      Histogram(
+        of: [values[..<1], values[1..<1], values[1...]].map { UnsafeBufferPointer(rebasing: $0) }, bucketCount: 4)
+    }
+    #expect(parts == histogram)
     #expect(Histogram(of: [Float.nan]) == nil)
   }
 

@@ -10,14 +10,33 @@ struct FreeRegionsTests {
     #expect(free.take(60) == 300)
     #expect(free.take(60) == 0)
     #expect(free.take(41) == nil)
-    #expect(free.takeAll() == [60..<100, 240..<250])
+    #expect(free.all == [60..<100, 240..<250])
+  }
+
+  @Test func alignedBlocksLeaveWhatIsBeforeAndBehind() {
+    var free = FreeRegions()
+    for region in [3..<12, 20..<40] { free.give(region) }
+    #expect(free.take(8, alignment: 8) == 24)
+    #expect(free.take(8, alignment: 8) == 32)
+    #expect(free.take(4, alignment: 8) == 8)
+    #expect(free.take(8, alignment: 8) == nil)
+    #expect(free.all == [3..<8, 20..<24])
+  }
+
+  @Test func theRegionBeforeAnAddressEndsThere() {
+    var free = FreeRegions()
+    for region in [0..<10, 20..<30] { free.give(region) }
+    #expect(free.start(ofRegionBefore: 30) == 20)
+    #expect(free.start(ofRegionBefore: 10) == 0)
+    #expect(free.start(ofRegionBefore: 20) == 20)
+    #expect(free.start(ofRegionBefore: 31) == 31)
   }
 
   @Test func neighboursJoinWhateverTheOrder() {
     for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
       var free = FreeRegions()
       for index in order { free.give(10 * index..<10 * index + 10) }
-      #expect(free.takeAll() == [0..<30])
+      #expect(free.all == [0..<30])
     }
   }
 
@@ -42,6 +61,6 @@ struct FreeRegionsTests {
       }
     }
     for block in taken { free.give(block) }
-    #expect(free.takeAll() == [0..<10_000, 20_000..<30_000])
+    #expect(free.all == [0..<10_000, 20_000..<30_000])
   }
 }

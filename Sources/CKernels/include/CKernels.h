@@ -10,6 +10,7 @@
 #include "im2col.h"
 #include "normalization.h"
 #include "optimizer.h"
+#include "pages.h"
 #include "plane_product.h"
 #include "pooling.h"
 #include "quantization.h"

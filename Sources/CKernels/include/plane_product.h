@@ -7,8 +7,8 @@
 /// Every value is summed in an order that depends on `depth` alone, so a row's result has the same bits whatever other
 /// rows there are.
 ///
-/// A's value (r, k) lies at a[r·a_row + k·a_step], so A may be the transpose of what is stored; rows of B and C lie
-/// b_row and c_row floats apart. Nothing is packed or copied: B is expected in a cache, its columns side by side. C is
+/// A's value (r, k) lies at a[r·a_row + k·a_step]; one of the two is 1, so A may be the transpose of what is stored. Rows
+/// of B and C lie b_row and c_row floats apart. Nothing is packed or copied: B is expected in a cache, its columns side by side. C is
 /// replaced unless `accumulate` ≠ 0.
 void kernels_plane_product(
   ptrdiff_t rows, ptrdiff_t depth, ptrdiff_t columns, const float *a, ptrdiff_t a_row, ptrdiff_t a_step,

@@ -14,6 +14,8 @@ public final class CodeDataset {
   public var content: CodeManifest.Content { manifest.content }
   /// Images with codes.
   public let count: Int
+  /// Bytes of all files with codes.
+  var byteCount: Int { manifest.shards.reduce(0) { $0 + $1.byteCount } }
   /// The first image of every shard, and behind them `count`.
   private let starts: [Int]
   private var openShards: [Int: Safetensors] = [:]

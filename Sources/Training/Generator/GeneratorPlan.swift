@@ -13,8 +13,12 @@ extension RunPlan {
     var recipe = recipe
     let images = try recipe.batch.imagesPerRank(worldSize: worldSize)
     var drawing: SampleDrawing?
+    var mappedBytes = 0
     if let directory = recipe.data.codes {
-      let codes = try CodeDataset(directory: directory).content.properties
+      let dataset = try CodeDataset(directory: directory)
+      let codes = dataset.content.properties
+      mappedBytes =
+        dataset.byteCount + (try recipe.data.validation.map { try CodeDataset(directory: $0).byteCount } ?? 0)
       recipe = try recipe.fitted(to: codes)
       // Where the tokenizer cannot be used, training says so and draws no samples.
       if recipe.run.pictures { drawing = try? SampleDrawing(validationsOf: recipe, codes: codes) }
@@ -28,7 +32,7 @@ extension RunPlan {
       resolvedRecipe: try recipe.resolvedYAML(), model: model, worldSize: worldSize, samplesPerRank: images,
       programBytes: programBytes, round: round,
       // A code per kept token, and the token of every position.
-      dataBytes: 4 * 2 * recipe.model.positionCount * images,
+      dataBytes: 4 * 2 * recipe.model.positionCount * images, mappedBytes: mappedBytes,
       samplingBytes: drawing.map { Self.bytes(of: $0, model: model, beside: round) } ?? 0)
   }
 
@@ -46,12 +50,14 @@ extension RunPlan {
     let arena = ParameterArena(model.parameters)
     let keep = recipe.model.keepCounts.last ?? recipe.model.positionCount
     let groups = (0..<recipe.model.positionCount).map { Int32($0 * keep / recipe.model.positionCount) }
-    return RoundCost(samples: samples, recomputation: recipe.run.recomputation) { count in
+    return RoundCost(
+      samples: samples, accumulation: recipe.batch.accumulation, arenas: [arena],
+      recomputation: recipe.run.recomputation
+    ) { count in
       var batch = CodeBatch(keepCount: keep, firstGlobalIndex: 0)
       batch.labels = [Int32](repeating: 0, count: count)
       batch.codes = [Int32](repeating: 0, count: count * keep)
       batch.groups = (0..<count).flatMap { _ in groups }
-      arena.startStep()
       model.loss(of: batch, classes: batch.labels, draws: TrainingDraws(seed: 0, firstSample: 0)).total.backward()
     }
   }

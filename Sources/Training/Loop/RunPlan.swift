@@ -1,3 +1,4 @@
+import Checkpointing
 import Foundation
 import Layers
 import Tensors
@@ -39,12 +40,14 @@ public struct RunPlan: Sendable {
   ///   - programBytes: What the program occupied before it built the networks.
   ///   - round: What forward and backward of one round need on a rank.
   ///   - dataBytes: What a rank reads ahead.
+  ///   - mappedBytes: Files that a rank maps; the system may drop what it needs for other things.
   ///   - frozenBytes: Networks that are used but not trained.
   ///   - samplingBytes: What the first rank needs besides while it draws samples.
   ///   - statisticsBytes: What is summed over all ranks in a step besides gradients.
   init(
     resolvedRecipe: String, model: some Module, worldSize: Int, samplesPerRank: Int, programBytes: Int,
-    round: RoundCost, dataBytes: Int, frozenBytes: Int = 0, samplingBytes: Int = 0, statisticsBytes: Int = 0,
+    round: RoundCost, dataBytes: Int, mappedBytes: Int = 0, frozenBytes: Int = 0, samplingBytes: Int = 0,
+    statisticsBytes: Int = 0,
     notices: [String] = []
   ) {
     self.notices = notices
@@ -58,15 +61,19 @@ public struct RunPlan: Sendable {
     let share = (floats + worldSize - 1) / worldSize
     memory = [
       Item(name: "parameters", count: floats * 4),
-      Item(name: "gradients", count: floats * 4),
       Item(name: "Adam's moments (own share)", count: share * 8),
       Item(name: "averaged weights (own share)", count: share * 4),
-      Item(name: "copy for the checkpoint being written (own share)", count: share * 16),
-      Item(name: "activations", count: round.activationBytes),
+      Item(
+        name: "copy for the checkpoint being written (own share)",
+        count: share * 16 + min(share * 4, CheckpointWriter.bufferByteCount)),
+      Item(
+        name: round.keptGradientBytes > 0 ? "activations" : "activations and gradients", count: round.activationBytes),
       Item(name: "data read ahead", count: dataBytes),
       Item(name: "program and libraries", count: programBytes),
     ]
+    if round.keptGradientBytes > 0 { memory.append(Item(name: "gradients", count: round.keptGradientBytes)) }
     if frozenBytes > 0 { memory.append(Item(name: "networks that are not trained", count: frozenBytes)) }
+    if mappedBytes > 0 { memory.append(Item(name: "mapped files", count: mappedBytes)) }
     if samplingBytes > 0 {
       memory.append(Item(name: "samples at validations (the first rank)", count: samplingBytes))
     }

@@ -106,6 +106,8 @@ public final class ShardedWeights {
     optimizer.step(
       ownValues, gradients: ownGradients, learningRate: learningRate, gradientScale: clipping.scale,
       average: (average, averageRule.decay(at: step)))
+    // A validation may use the gradients' memory.
+    arena.startStep()
     try communicator.allGather(arena.values, ranges: plan.ranges)
     return Update(gradientNorm: clipping.norm, learningRate: learningRate)
   }

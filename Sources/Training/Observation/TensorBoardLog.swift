@@ -33,15 +33,14 @@ final class TensorBoardLog {
   func append(
     step: Int, _ weights: ShardedWeights, _ others: [(name: String, values: [Float])]
   ) throws(EventFileError) {
-    var values: [String: [Float]] = [:]
-    for entry in weights.arena.entries {
-      values[String(entry.name.prefix { $0 != "." }), default: []] += weights.arena.values[entry.range]
+    let parts = Dictionary(grouping: weights.arena.entries) { String($0.name.prefix { $0 != "." }) }
+    let ofWeights = parts.sorted { $0.key < $1.key }.map { name, entries in
+      let values = entries.map { UnsafeBufferPointer(rebasing: weights.arena.values[$0.range]) }
+      return (tag: "weights/\(name)", histogram: Histogram(of: values))
     }
-    let parts = values.sorted { $0.key < $1.key }.map { (name: "weights/\($0.key)", values: $0.value) }
+    let ofOthers = others.map { (tag: $0.name, histogram: Histogram(of: $0.values)) }
     try file.append(
       step: step,
-      histograms: (parts + others).compactMap { name, values in
-        Histogram(of: values).map { (tag: name, histogram: $0) }
-      })
+      histograms: (ofWeights + ofOthers).compactMap { tag, histogram in histogram.map { (tag, $0) } })
   }
 }

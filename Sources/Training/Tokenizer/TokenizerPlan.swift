@@ -35,14 +35,15 @@ extension RunPlan {
     let adversary = trained.adversary.map { (player: $0, arena: ParameterArena($0.namedParameters)) }
     let step = StageOneStep(
       recipe, model: trained.model, networks: networks, adversary: adversary, communicator: SingleCommunicator())
-    return try RoundCost(samples: samples, recomputation: recipe.run.recomputation) { count in
+    return try RoundCost(
+      samples: samples, accumulation: recipe.batch.accumulation, arenas: [arena] + (adversary.map { [$0.arena] } ?? []),
+      recomputation: recipe.run.recomputation
+    ) { count in
       func images(_ resolution: Int) -> Tensor { Tensor(repeating: 0.5, shape: [count, resolution, resolution, 3]) }
       let views = networks.alignmentViews(of: recipe).map { images($0.resolution) }
       let input = StageOneStep.Input(
         images: images(recipe.model.resolution), student: views.first, teacher: views.count > 1 ? views[1] : nil,
         labels: [Int32](repeating: 0, count: count), firstIndex: 0)
-      arena.startStep()
-      adversary?.arena.startStep()
       _ = try step.accumulateGradients(
         input, step: recipe.loss.adversarial.startStep,
         keep: recipe.model.keepCounts.max() ?? recipe.model.positionCount, scale: 1)

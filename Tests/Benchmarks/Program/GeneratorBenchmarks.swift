@@ -37,7 +37,6 @@ func generatorStep(_ options: Benchmarks.Options) throws -> () throws -> Void {
   let classes = (0..<batch).map { _ in Int32.random(in: 0...1000, using: &random) }
   let recomputation = try options.recomputation()
   return {
-    arena.startStep()
     Recomputation.$current.withValue(recomputation) {
       GeneratorLoss(model.plain(codes, classes: classes), codes).total.backward()
     }
@@ -45,6 +44,7 @@ func generatorStep(_ options: Benchmarks.Options) throws -> () throws -> Void {
     let gradients = UnsafeBufferPointer(arena.gradients)
     let clipping = GradientClipping.outcome(sumOfSquares: GradientClipping.sumOfSquares(gradients), limit: 1)
     adam.step(arena.values, gradients: gradients, learningRate: 3e-4, gradientScale: clipping.scale)
+    arena.startStep()
   }
 }
 

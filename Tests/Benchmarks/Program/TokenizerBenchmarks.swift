@@ -7,11 +7,14 @@ import Tensors
 import Tokenizer
 import Training
 
-/// The published G+R-d64, or another size. Options: `--resolution` (256), `--keep` (144 of 256), `--channels` (64).
+/// The published G+R-d64, or another size. Options: `--resolution` (256), `--keep` (144 of 256), `--channels` (64) and the
+/// `--multiplier` (8) of it that no level is wider than.
 private func tokenizerConfig(_ options: Benchmarks.Options) throws -> TokenizerConfig {
   var config = TokenizerConfig()
   config.resolution = try options.integer("resolution", default: config.resolution)
   config.channels = try options.integer("channels", default: config.channels)
+  let multiplier = try options.integer("multiplier", default: .max)
+  config.channelMultipliers = config.channelMultipliers.map { min($0, multiplier) }
   config.defaultKeepCount = try options.integer("keep", default: config.defaultKeepCount)
   config.keepCounts = [config.defaultKeepCount]
   if let problem = config.problems.first { throw Benchmarks.UsageError("\(problem.key): \(problem.message)") }
@@ -33,12 +36,12 @@ func tokenizerStep(_ options: Benchmarks.Options) throws -> () throws -> Void {
     using: &random)
   let recomputation = try options.recomputation()
   return {
-    arena.startStep()
     try Recomputation.$current.withValue(recomputation) {
       try objective(model(images, keep: config.defaultKeepCount), images: images, model: model).total.backward()
     }
     arena.finishGradients()
     adam.step(arena.values, gradients: UnsafeBufferPointer(arena.gradients), learningRate: 1e-4)
+    arena.startStep()
   }
 }
 
@@ -66,7 +69,6 @@ func tokenizerFullStep(_ options: Benchmarks.Options) throws -> () throws -> Voi
   let recomputation = try options.recomputation()
   var step = 0
   return {
-    for weights in task.weights { weights.arena.startStep() }
     _ = try Recomputation.$current.withValue(recomputation) {
       try task.accumulateGradients(batch, step: step, round: 0, of: 1)
     }
