@@ -28,6 +28,8 @@ public final class StoragePool: @unchecked Sendable {
   /// Blocks up to here have a power of two of bytes and stay in a list of their size: they are many, and little memory.
   private static let smallLimit = 1 << 16
   private static let pageByteCount = 4096
+  /// What is reserved at once where addresses are limited (`ulimit -v`).
+  private static let limitedByteCount = 64 << 20
   /// What huge pages are aligned to.
   static let hugePageByteCount = 2 << 20
 
@@ -102,7 +104,7 @@ public final class StoragePool: @unchecked Sendable {
   private func extend(by byteCount: Int, _ alignment: Int) -> Bool {
     let start = freeRegions.start(ofRegionBefore: untouched.lowerBound).rounded(upTo: alignment)
     let end = (start + byteCount).rounded(upTo: Self.hugePageByteCount)
-    guard end <= untouched.upperBound else { return reserve(byteCount + alignment) }
+    guard end <= untouched.upperBound else { return reserve(byteCount + alignment + Self.hugePageByteCount) }
     let added = untouched.lowerBound..<end
     guard
       mprotect(UnsafeMutableRawPointer(bitPattern: added.lowerBound), added.count, PROT_READ | PROT_WRITE) == 0
@@ -113,23 +115,22 @@ public final class StoragePool: @unchecked Sendable {
     return true
   }
 
-  /// Reserves as many addresses as the machine has memory, or as many as a limit on addresses leaves. What is left of an
-  /// earlier stretch stays without memory.
+  /// Reserves as many addresses as the machine has memory, where addresses are not limited, else few at once. From a huge
+  /// page on, `least` bytes are usable. What is left of an earlier stretch stays without memory.
   private func reserve(_ least: Int) -> Bool {
-    var byteCount = max(sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)), least)
-    while true {
-      // Without access, so that systems that promise no more memory than there is do not count it.
-      let room = mmap(nil, byteCount, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
-      if let room, room != MAP_FAILED {
-        let start = Int(bitPattern: room).rounded(upTo: Self.hugePageByteCount)
-        untouched = start..<Int(bitPattern: room) + byteCount
-        // A new huge page costs one fault where small ones cost 512. A hint: kernels without them refuse it.
-        madvise(UnsafeMutableRawPointer(bitPattern: start), untouched.count, MADV_HUGEPAGE)
-        return true
-      }
-      guard byteCount > least + Self.hugePageByteCount else { return false }
-      byteCount = max(byteCount / 2, least + Self.hugePageByteCount)
-    }
+    var limit = rlimit()
+    getrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limit)
+    let isLimited = limit.rlim_cur != .max
+    let memory = isLimited ? 0 : sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE))
+    let byteCount = max(memory, Self.limitedByteCount, least + Self.hugePageByteCount)
+    // Without access, so that systems that promise no more memory than there is do not count it.
+    let room = mmap(nil, byteCount, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+    guard let room, room != MAP_FAILED else { return false }
+    let start = Int(bitPattern: room).rounded(upTo: Self.hugePageByteCount)
+    untouched = start..<Int(bitPattern: room) + byteCount
+    // A new huge page costs one fault where small ones cost 512. A hint: kernels without them refuse it.
+    madvise(UnsafeMutableRawPointer(bitPattern: start), untouched.count, MADV_HUGEPAGE)
+    return true
   }
 
   private func locked<Result>(_ body: () -> Result) -> Result {

@@ -10,7 +10,7 @@ extension Tensor {
     let y = Tensor(uninitialized: a.shape)
     sum(a.pointer, b.pointer, into: y.pointer, count: y.count)
     let (aNode, bNode) = (a.node, b.node)
-    return y.recording("+", from: [a, b]) { dY in
+    return y.recording(from: [a, b]) { dY in
       aNode?.accumulate(adding: dY)
       bNode?.accumulate(adding: dY)
     }
@@ -21,7 +21,7 @@ extension Tensor {
     require(a.shape == b.shape, "*: \(a.shape) and \(b.shape)")
     let y = Tensor(uninitialized: a.shape)
     multiply(a.pointer, b.pointer, into: y.pointer, count: y.count)
-    return y.recording("*", from: [a, b]) { dY in
+    return y.recording(from: [a, b]) { dY in
       a.node?.accumulate { dA, accumulating in
         multiply(dY.pointer, b.pointer, into: dA.pointer, count: dA.count, accumulating: accumulating)
       }
@@ -36,7 +36,7 @@ extension Tensor {
     let y = Tensor(uninitialized: x.shape)
     scale(x.pointer, by: factor, into: y.pointer, count: y.count)
     let xNode = x.node
-    return y.recording("scale", from: [x]) { dY in
+    return y.recording(from: [x]) { dY in
       xNode?.accumulate { dX, accumulating in
         scale(dY.pointer, by: factor, into: dX.pointer, count: dX.count, accumulating: accumulating)
       }
@@ -55,7 +55,7 @@ public func activation(_ x: Tensor, _ function: Activation) -> Tensor {
     function.apply(x.pointer, into: y.pointer, count: y.count)
     return y
   }
-  return applied().recording("activation", from: [x], recompute: applied) { dY in
+  return applied().recording(from: [x], recompute: applied) { dY in
     x.node?.accumulate { dX, accumulating in
       function.applyGradient(x.pointer, dY.pointer, into: dX.pointer, count: dX.count, accumulating: accumulating)
     }
@@ -76,7 +76,7 @@ public func scaledResidual(_ x: Tensor, _ f: Tensor, gamma: Tensor, factor: Floa
   scaledResidual(
     x.pointer, f.pointer, gamma: gamma.pointer, factor: factor, into: y.pointer, rows: y.rows, columns: y.channels)
   let xNode = x.node
-  return y.recording("scaledResidual", from: [x, f, gamma]) { dY in
+  return y.recording(from: [x, f, gamma]) { dY in
     xNode?.accumulate(adding: dY)
     f.node?.accumulate { dF, accumulating in
       scaleColumns(
@@ -103,7 +103,7 @@ public func scaledBySample(_ x: Tensor, _ factors: [Float]) -> Tensor {
     scale(x.pointer + sample * size, by: factor, into: y.pointer + sample * size, count: size)
   }
   let xNode = x.node
-  return y.recording("scaledBySample", from: [x]) { dY in
+  return y.recording(from: [x]) { dY in
     xNode?.accumulate { dX, accumulating in
       for (sample, factor) in factors.enumerated() {
         scale(

@@ -39,7 +39,7 @@ public func attention(
   kernel().apply(into: HeadRows(y.pointer, rowStride: width, rows: length), logSumExp: logSumExp.pointer)
 
   let node = qkv.node
-  return y.recording("attention", from: [qkv]) { dY in
+  return y.recording(from: [qkv]) { dY in
     let dQKV = Tensor(repeating: 0, shape: qkv.shape)
     OperationCount.add(2 * shape.operationCount)
     kernel().applyGradient(
@@ -81,7 +81,7 @@ public func attention(
   OperationCount.add(shape.operationCount)
   kernel().apply(into: rows(y), logSumExp: logSumExp.pointer)
 
-  return y.recording("attention", from: [query, key, value]) { dY in
+  return y.recording(from: [query, key, value]) { dY in
     let gradients = [query, key, value].map { Tensor(repeating: 0, shape: $0.shape) }
     OperationCount.add(2 * shape.operationCount)
     kernel().applyGradient(

@@ -55,7 +55,7 @@ public func batchNorm(
       }
     }
   }
-  let result = y.recording("batchNorm", from: [x, weight, bias]) { dY in
+  let result = y.recording(from: [x, weight, bias]) { dY in
     bias.node?.accumulate { dB, accumulating in
       columnSums(dY.pointer, into: dB.pointer, rows: rows, columns: channels, accumulating: accumulating)
     }

@@ -55,7 +55,7 @@ public func convolution(
   let (xNode, weightNode, biasNode) = (x.node, weight.node, bias?.node)
   // A frozen network needs its inputs' gradients only: do not keep the images for weight gradients nobody wants.
   let neededX = weightNode.map { _ in NeededAgain(x) }
-  return y.recording("convolution", from: [x, weight, bias]) { dY in
+  return y.recording(from: [x, weight, bias]) { dY in
     xNode?.accumulate { dX, accumulating in
       OperationCount.add(shape.operationCount)
       convolutionInputGradient(
@@ -91,7 +91,7 @@ public func depthwiseConvolution(_ x: Tensor, weight: Tensor, bias: Tensor? = ni
     x.pointer, weight: weight.pointer, bias: bias?.pointer, into: y.pointer, batch: batch, height: height,
     width: width, channels: channels)
   let biasNode = bias?.node
-  return y.recording("depthwiseConvolution", from: [x, weight, bias]) { dY in
+  return y.recording(from: [x, weight, bias]) { dY in
     x.node?.accumulate { dX, accumulating in
       OperationCount.add(operations)
       depthwiseInputGradient(
@@ -121,7 +121,7 @@ public func depthToSpace(_ x: Tensor) -> Tensor {
   let y = Tensor(uninitialized: [batch, 2 * height, 2 * width, channels])
   depthToSpace(x.pointer, into: y.pointer, batch: batch, height: height, width: width, channels: channels)
   let xNode = x.node
-  return y.recording("depthToSpace", from: [x]) { dY in
+  return y.recording(from: [x]) { dY in
     xNode?.accumulate { dX, accumulating in
       spaceToDepth(
         dY.pointer, into: dX.pointer, batch: batch, height: height, width: width, channels: channels,

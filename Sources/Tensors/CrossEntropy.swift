@@ -18,7 +18,7 @@ public func crossEntropy(_ logits: Tensor, targets: [Int32], labelSmoothing: Flo
   let total = crossEntropy(
     logits.pointer, targets: targets, labelSmoothing: labelSmoothing, logSumExp: logSumExp.pointer, rows: rows,
     classes: classes)
-  return Tensor(Float(total / Double(rows))).recording("crossEntropy", from: [logits]) { dLoss in
+  return Tensor(Float(total / Double(rows))).recording(from: [logits]) { dLoss in
     logits.node?.accumulate { dX, accumulating in
       crossEntropyGradient(
         logits.pointer, targets: targets, labelSmoothing: labelSmoothing, logSumExp: logSumExp.pointer,
@@ -43,7 +43,7 @@ public func softmaxDivergence(student: Tensor, teacher: Tensor, temperature: Flo
     student: student.pointer, teacher: teacher.pointer, temperature: temperature,
     studentLogSumExp: logSumExp.pointer, teacherLogSumExp: logSumExp.pointer + rows, rows: rows, classes: classes)
   let loss = Tensor(Float(total / Double(rows)) * temperature * temperature)
-  return loss.recording("softmaxDivergence", from: [student]) { dLoss in
+  return loss.recording(from: [student]) { dLoss in
     student.node?.accumulate { dStudent, accumulating in
       softmaxDivergenceGradient(
         student: student.pointer, teacher: teacher.pointer, temperature: temperature,
@@ -70,7 +70,7 @@ public func negativeNormalizedProduct(_ x: Tensor, _ target: Tensor) -> Tensor {
     return (aNorm, bNorm, dot(a, b, count: columns) / aNorm / bNorm)
   }
   let total = (0..<rows).reduce(0) { $0 + measures($1).2 }
-  return Tensor(Float(-total / Double(rows))).recording("negativeNormalizedProduct", from: [x]) { dLoss in
+  return Tensor(Float(-total / Double(rows))).recording(from: [x]) { dLoss in
     x.node?.accumulate { dX, accumulating in  // dx = −(t̂ − cos·x̂)/|x|/rows
       for row in 0..<rows {
         let (xNorm, targetNorm, cosine) = measures(row)

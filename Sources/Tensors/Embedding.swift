@@ -20,7 +20,7 @@ public func embedding(_ table: Tensor, _ indices: [Int32], shape: [Int]? = nil) 
     }
   }
   let tableNode = table.node
-  return y.recording("embedding", from: [table]) { dY in
+  return y.recording(from: [table]) { dY in
     tableNode?.accumulate { dTable, accumulating in
       if !accumulating { fill(dTable.pointer, count: dTable.count, with: 0) }
       // Threads share the columns, not the rows: equal indices meet on one thread, in order.

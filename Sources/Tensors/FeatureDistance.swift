@@ -9,7 +9,7 @@ public func channelAffine(_ x: Tensor, scale: Tensor, offset: Tensor) -> Tensor 
     x.pointer, by: scale.pointer, factor: 1, into: y.pointer, rows: x.rows, columns: x.channels, accumulating: false)
   addRows(offset.pointer, to: y.pointer, rows: y.rows, columns: y.channels)
   let xNode = x.node
-  return y.recording("channelAffine", from: [x]) { dY in
+  return y.recording(from: [x]) { dY in
     xNode?.accumulate { dX, accumulating in
       scaleColumns(
         dY.pointer, by: scale.pointer, factor: 1, into: dX.pointer, rows: dX.rows, columns: dX.channels,
@@ -32,7 +32,7 @@ public func unitNormalized(_ x: Tensor, epsilon: Float = 1e-10) -> Tensor {
       scaleOnThisThread(source, by: 1 / (norm + epsilon), into: y.pointer + row * channels, count: channels)
     }
   }
-  return y.recording("unitNormalized", from: [x]) { dY in
+  return y.recording(from: [x]) { dY in
     x.node?.accumulate { dX, accumulating in
       // dX = (dY − x·(x·dY)/(n·(n + ε))) / (n + ε), and dY/ε where x vanishes.
       parallelChunks(rows, of: 128) { range in
@@ -80,7 +80,7 @@ public func weightedSquaredDistance(_ a: Tensor, _ b: Tensor, weights: Tensor) -
     }
     y.pointer[sample] = Float(sum / Double(positions))
   }
-  return y.recording("weightedSquaredDistance", from: [a]) { dY in
+  return y.recording(from: [a]) { dY in
     a.node?.accumulate { dA, accumulating in
       for sample in 0..<batch {
         let factor = 2 * dY.pointer[sample] / Float(positions)

@@ -15,7 +15,7 @@ public func swiGLU(gate: Tensor, up: Tensor) -> Tensor {
     swiGLU(gate: gate.pointer, up: up.pointer, into: y.pointer, count: y.count)
     return y
   }
-  return gated().recording("swiGLU", from: [gate, up], recompute: gated) { dY in
+  return gated().recording(from: [gate, up], recompute: gated) { dY in
     let (dGate, dUp) = (Tensor(uninitialized: gate.shape), Tensor(uninitialized: up.shape))
     swiGLUGradient(
       gate: gate.pointer, up: up.pointer, dY.pointer, dGate: dGate.pointer, dUp: dUp.pointer, count: gate.count)
@@ -35,7 +35,7 @@ public func dropout(_ x: Tensor, _ mask: DropoutMask?) -> Tensor {
   let y = Tensor(uninitialized: x.shape)
   mask.apply(x.pointer, into: y.pointer, count: y.count)
   let xNode = x.node
-  return y.recording("dropout", from: [x]) { dY in
+  return y.recording(from: [x]) { dY in
     xNode?.accumulate { dX, accumulating in
       mask.apply(dY.pointer, into: dX.pointer, count: dX.count, accumulating: accumulating)
     }
@@ -55,7 +55,7 @@ public func residual(_ x: Tensor, _ branch: Tensor, dropout mask: DropoutMask?) 
   let y = Tensor(uninitialized: x.shape)
   mask.apply(branch.pointer, addedTo: x.pointer, into: y.pointer, count: y.count)
   let (xNode, branchNode) = (x.node, branch.node)
-  return y.recording("residual", from: [x, branch]) { dY in
+  return y.recording(from: [x, branch]) { dY in
     xNode?.accumulate(adding: dY)
     branchNode?.accumulate { dBranch, accumulating in
       mask.apply(dY.pointer, into: dBranch.pointer, count: dBranch.count, accumulating: accumulating)

@@ -75,7 +75,7 @@ private func groupNorm(
     return y
   }
 
-  return normalized().recording("groupNorm", from: [x, weight, bias], recompute: normalized) { dY in
+  return normalized().recording(from: [x, weight, bias], recompute: normalized) { dY in
     // One kernel writes up to three gradients, so their buffers are opened one inside the other.
     open(x.node) { dX in
       open(weight?.node) { dWeight in
@@ -134,10 +134,10 @@ public func channelMoments(_ z: Tensor, epsilon: Float = 1e-6) -> (deviation: Te
       }
     }
   }
-  let recordedMean = mean.recording("channelMean", from: [z]) { dMean in
+  let recordedMean = mean.recording(from: [z]) { dMean in
     spread(into: z.node) { index, _ in dMean.pointer[index] / Float(length) }
   }
-  let recordedDeviation = deviation.recording("channelDeviation", from: [z]) { dDeviation in
+  let recordedDeviation = deviation.recording(from: [z]) { dDeviation in
     spread(into: z.node) { index, value in
       dDeviation.pointer[index] * (value - mean.pointer[index]) / (Float(length - 1) * deviation.pointer[index])
     }

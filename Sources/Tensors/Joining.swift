@@ -29,7 +29,7 @@ public func joined(_ parts: [Tensor]) -> Tensor {
   }
   let nodes = parts.map(\.node)
   let shapes = parts.map(\.shape)
-  return y.recording("joined", from: parts) { dY in
+  return y.recording(from: parts) { dY in
     var start = 0
     for (node, shape) in zip(nodes, shapes) {
       let range = start..<start + shape[1]

@@ -20,7 +20,7 @@ public func linear(_ x: Tensor, weight: Tensor, bias: Tensor? = nil, inertBias: 
   let (xNode, biasNode) = (x.node, bias?.node)
   // A frozen network needs its inputs' gradients only.
   let neededX = weight.node.map { _ in NeededAgain(x) }
-  return y.recording("linear", from: [x, weight, bias]) { dY in
+  return y.recording(from: [x, weight, bias]) { dY in
     xNode?.accumulate { dX, accumulating in  // dX += dY · W
       OperationCount.add(operations)
       gemm(dY.matrix, weight.matrix, into: dX.matrix, accumulating: accumulating)
@@ -50,7 +50,7 @@ public func batchedProduct(_ a: Tensor, _ c: Tensor) -> Tensor {
   let operations = 2 * a.count * c.shape[1]
   OperationCount.add(operations)
   for sample in 0..<a.shape[0] { gemm(a.matrix(sample), c.matrix(sample).transposed, into: y.matrix(sample)) }
-  return y.recording("batchedProduct", from: [a, c]) { dY in
+  return y.recording(from: [a, c]) { dY in
     a.node?.accumulate { dA, accumulating in
       OperationCount.add(operations)
       for sample in 0..<a.shape[0] {

@@ -13,13 +13,13 @@ public func lookupFreeQuantize(_ z: Tensor) -> (codes: Tensor, indices: [Int32])
     signCodes(z.pointer, rows: z.rows, bits: z.channels, into: codes.pointer, indices: first)
   }
   let node = z.node
-  return (codes.recording("lookupFreeQuantize", from: [z]) { dCodes in node?.accumulate(adding: dCodes) }, indices)
+  return (codes.recording(from: [z]) { dCodes in node?.accumulate(adding: dCodes) }, indices)
 }
 
 /// `mean((z − sign z)²)`, a scalar; no gradient flows through the sign.
 public func commitmentLoss(_ z: Tensor) -> Tensor {
   let loss = Tensor(Float(commitment(z.pointer, count: z.count) / Double(z.count)))
-  return loss.recording("commitmentLoss", from: [z]) { dLoss in
+  return loss.recording(from: [z]) { dLoss in
     z.node?.accumulate { dZ, accumulating in
       commitmentGradient(
         z.pointer, factor: 2 * dLoss.item / Float(z.count), into: dZ.pointer, count: z.count,
@@ -65,13 +65,13 @@ public func lookupFreeEntropy(
   try averagingOverRanks?(UnsafeMutableBufferPointer(start: average.pointer, count: average.count))
   let batchEntropy = Tensor(Float(codeEntropy(average.pointer, count: average.count, epsilon: epsilon)))
 
-  let recordedSample = sampleEntropy.recording("sampleEntropy", from: [z]) { dEntropy in
+  let recordedSample = sampleEntropy.recording(from: [z]) { dEntropy in
     z.node?.accumulate { dZ, accumulating in
       distribution.entropyGradient(
         factor: dEntropy.item / Float(rows), into: dZ.pointer, accumulating: accumulating)
     }
   }
-  let recordedBatch = batchEntropy.recording("batchEntropy", from: [z]) { dEntropy in
+  let recordedBatch = batchEntropy.recording(from: [z]) { dEntropy in
     z.node?.accumulate { dZ, accumulating in
       let dAverage = Tensor(uninitialized: average.shape)
       codeEntropyGradient(

@@ -2,7 +2,7 @@ import Glibc
 
 /// `mean log(1 + e^{sign·x})`, a scalar: with sign −1 the cross-entropy of logits against "true", with 1 against "false".
 public func meanSoftplus(_ x: Tensor, sign: Float) -> Tensor {
-  meanPointwise(x, "meanSoftplus") { value in
+  meanPointwise(x) { value in
     let t = Double(sign) * value
     return max(t, 0) + log1p(exp(-abs(t)))
   } slope: { value in
@@ -12,7 +12,7 @@ public func meanSoftplus(_ x: Tensor, sign: Float) -> Tensor {
 
 /// `mean max(0, offset + sign·x)`, a scalar.
 public func meanHinge(_ x: Tensor, offset: Double, sign: Float) -> Tensor {
-  meanPointwise(x, "meanHinge") { value in
+  meanPointwise(x) { value in
     max(0, offset + Double(sign) * value)
   } slope: { value in
     offset + Double(sign) * value > 0 ? Double(sign) : 0
@@ -21,7 +21,7 @@ public func meanHinge(_ x: Tensor, offset: Double, sign: Float) -> Tensor {
 
 /// `mean max(0, offset + sign·x)²`, a scalar.
 public func meanSquaredHinge(_ x: Tensor, offset: Double, sign: Float) -> Tensor {
-  meanPointwise(x, "meanSquaredHinge") { value in
+  meanPointwise(x) { value in
     let excess = max(0, offset + Double(sign) * value)
     return excess * excess
   } slope: { value in
@@ -31,10 +31,10 @@ public func meanSquaredHinge(_ x: Tensor, offset: Double, sign: Float) -> Tensor
 
 /// The mean of a function of every value: for a discriminator's few logits, not for images.
 private func meanPointwise(
-  _ x: Tensor, _ name: StaticString, value: (Double) -> Double, slope: @escaping (Double) -> Double
+  _ x: Tensor, value: (Double) -> Double, slope: @escaping (Double) -> Double
 ) -> Tensor {
   let total = x.values.reduce(0) { $0 + value(Double($1)) }
-  return Tensor(Float(total / Double(x.count))).recording(name, from: [x]) { dY in
+  return Tensor(Float(total / Double(x.count))).recording(from: [x]) { dY in
     x.node?.accumulate { dX, accumulating in
       let factor = Double(dY.item) / Double(x.count)
       for index in 0..<x.count {
@@ -56,7 +56,7 @@ public func sampleMeans(_ x: Tensor) -> Tensor {
     Float(values[sample * size..<(sample + 1) * size].reduce(0) { $0 + Double($1) } / Double(size))
   }
   let xNode = x.node
-  return Tensor(means, shape: [batch]).recording("sampleMeans", from: [x]) { dY in
+  return Tensor(means, shape: [batch]).recording(from: [x]) { dY in
     xNode?.accumulate { dX, accumulating in
       for index in 0..<dX.count {
         let share = dY.pointer[index / size] / Float(size)
@@ -76,7 +76,7 @@ public func projection(_ x: Tensor, onto direction: Tensor) -> Tensor {
   var total = 0.0
   for index in 0..<x.count { total += Double(x.pointer[index]) * Double(direction.pointer[index]) }
   let (xNode, direction) = (x.node, direction.detached)
-  return Tensor(Float(total)).recording("projection", from: [x]) { dY in
+  return Tensor(Float(total)).recording(from: [x]) { dY in
     xNode?.accumulate(adding: dY.item * direction)
   }
 }

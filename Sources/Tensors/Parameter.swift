@@ -57,7 +57,7 @@ public final class Parameter {
     leaf = gradients.map { gradients in
       let range = offset..<offset + count
       return GradientNode(
-        leafNamed: "parameter", home: Tensor(storage: gradients.storage, offset: offset, shape: shape),
+        leafAt: Tensor(storage: gradients.storage, offset: offset, shape: shape),
         openHome: { gradients.provide(range) })
     }
   }

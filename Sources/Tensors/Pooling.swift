@@ -23,7 +23,7 @@ public func pool(_ x: Tensor, _ pooling: Pooling, kernelSize: Int, stride: Int, 
   pooling.apply(x.pointer, into: y.pointer, shape)
   let xNode = x.node
   let kept = pooling == .maximum ? (x: x.detached, y: y.detached) : nil
-  return y.recording("pool", from: [x]) { dY in
+  return y.recording(from: [x]) { dY in
     xNode?.accumulate { dX, accumulating in
       if !accumulating { fill(dX.pointer, count: dX.count, with: 0) }
       pooling.addGradient(dY.pointer, x: kept?.x.pointer, y: kept?.y.pointer, to: dX.pointer, shape)

@@ -46,7 +46,7 @@ public func recomputable(
   guard Recomputation.current == .blocks, Tape.isRecording else { return body(inputs) }
   let needed = inputs.map(NeededAgain.init)
   let nodes = inputs.map(\.node)
-  return withoutGradient { body(inputs) }.recording("block", from: inputs + parameters) { dY in
+  return withoutGradient { body(inputs) }.recording(from: inputs + parameters) { dY in
     let leaves = zip(needed, nodes).map { input, node in
       node == nil ? input.tensor : input.tensor.asGatheringLeaf
     }

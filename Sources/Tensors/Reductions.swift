@@ -4,7 +4,7 @@ import Kernels
 public func mean(_ x: Tensor) -> Tensor {
   let y = Tensor(Float(total(x.pointer, count: x.count) / Double(x.count)))
   let xNode = x.node
-  return y.recording("mean", from: [x]) { dY in
+  return y.recording(from: [x]) { dY in
     xNode?.accumulate { dX, accumulating in
       let share = dY.item / Float(dX.count)
       if accumulating {
@@ -20,7 +20,7 @@ public func mean(_ x: Tensor) -> Tensor {
 public func meanAbsoluteError(_ x: Tensor, to target: Tensor) -> Tensor {
   require(x.count == target.count, "meanAbsoluteError: \(x.shape) to \(target.shape)")
   let y = Tensor(Float(absoluteDifference(x.pointer, target.pointer, count: x.count) / Double(x.count)))
-  return y.recording("meanAbsoluteError", from: [x]) { dY in
+  return y.recording(from: [x]) { dY in
     x.node?.accumulate { dX, accumulating in
       absoluteDifferenceGradient(
         x.pointer, target.pointer, factor: dY.item / Float(x.count), into: dX.pointer, count: x.count,

@@ -23,7 +23,7 @@ public func rotary(_ x: Tensor, rotatedHeads: Int, table: Tensor, rows: [Int32])
     return y
   }
   let xNode = x.node
-  return turned(x, transposed: false).recording("rotary", from: [x]) { dY in
+  return turned(x, transposed: false).recording(from: [x]) { dY in
     xNode?.accumulate(adding: turned(dY, transposed: true))
   }
 }

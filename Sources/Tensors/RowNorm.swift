@@ -20,7 +20,7 @@ public func layerNorm(_ x: Tensor, weight: Tensor, bias: Tensor, epsilon: Float 
     return y
   }
   let biasNode = bias.node
-  return normalized().recording("layerNorm", from: [x, weight, bias], recompute: normalized) { dY in
+  return normalized().recording(from: [x, weight, bias], recompute: normalized) { dY in
     let parameters = rowNormGradient(
       x, dY, weight: weight, means: statistics.pointer, rstds: statistics.pointer + x.rows)
     weight.node?.accumulate(adding: parameters.weight)
@@ -44,7 +44,7 @@ public func rmsNorm(_ x: Tensor, weight: Tensor, epsilon: Float = 1e-5) -> Tenso
       columns: x.channels)
     return y
   }
-  return normalized().recording("rmsNorm", from: [x, weight], recompute: normalized) { dY in
+  return normalized().recording(from: [x, weight], recompute: normalized) { dY in
     let parameters = rowNormGradient(x, dY, weight: weight, means: nil, rstds: rstds.pointer)
     weight.node?.accumulate(adding: parameters.weight)
   }

@@ -6,7 +6,7 @@ extension Tensor {
     require(shape.reduce(1, *) == count, "reshaped: \(self.shape) into \(shape)")
     let xNode = node
     let recompute = node?.recompute.map { source in { source().withShape(shape) } }
-    return withShape(shape).recording("reshaped", from: [self], recompute: recompute) { dY in
+    return withShape(shape).recording(from: [self], recompute: recompute) { dY in
       xNode?.accumulate(adding: dY)
     }
   }
@@ -29,7 +29,7 @@ extension Tensor {
         count: range.count * channels)
     }
     let xNode = node
-    return y.recording("tokens", from: [self]) { dY in
+    return y.recording(from: [self]) { dY in
       xNode?.accumulate { dX, accumulating in
         if !accumulating { fill(dX.pointer, count: dX.count, with: 0) }
         for sample in 0..<batch {
@@ -54,7 +54,7 @@ extension Tensor {
       }
     }
     let xNode = node
-    return y.recording("channels", from: [self]) { dY in
+    return y.recording(from: [self]) { dY in
       xNode?.accumulate { dX, accumulating in
         if !accumulating { fill(dX.pointer, count: dX.count, with: 0) }
         parallelChunks(rows, of: 256) { chunk in
@@ -83,7 +83,7 @@ extension Tensor {
       copy(pointer + sample * length * channels, to: row + channels, count: length * channels)
     }
     let (xNode, tokenNode) = (node, token.node)
-    return y.recording("prepending", from: [self, token]) { dY in
+    return y.recording(from: [self, token]) { dY in
       xNode?.accumulate { dX, accumulating in
         for sample in 0..<batch {
           scale(
@@ -121,7 +121,7 @@ public func gatherTokens(_ x: Tensor, _ index: [Int32]) -> Tensor {
     }
   }
   let xNode = x.node
-  return y.recording("gatherTokens", from: [x]) { dY in
+  return y.recording(from: [x]) { dY in
     xNode?.accumulate { dX, accumulating in
       if !accumulating { fill(dX.pointer, count: dX.count, with: 0) }
       parallelFor(batch) { sample in
@@ -147,7 +147,7 @@ public func repeated(_ x: Tensor, count: Int) -> Tensor {
   let y = Tensor(uninitialized: [count] + x.shape.dropFirst())
   for index in 0..<count { copy(x.pointer, to: y.pointer + index * x.count, count: x.count) }
   let xNode = x.node
-  return y.recording("repeated", from: [x]) { dY in
+  return y.recording(from: [x]) { dY in
     xNode?.accumulate { dX, accumulating in
       for index in 0..<count {
         scale(

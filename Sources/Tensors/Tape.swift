@@ -5,8 +5,6 @@ import Kernels
 /// Nodes are made by `Tensor.recording` and walked backwards once by `Tensor.backward`, which releases them as it goes.
 /// There are no second derivatives.
 public final class GradientNode {
-  /// The op that made the tensor, for messages and profiles.
-  let name: StaticString
   let shape: [Int]
   /// Creation order: an op's inputs always have smaller numbers than its result.
   let sequence: Int
@@ -29,10 +27,9 @@ public final class GradientNode {
   fileprivate var pendingConsumers = 0
 
   fileprivate init(
-    _ name: StaticString, shape: [Int], inputs: [GradientNode], pullback: ((Tensor) -> Void)?, home: Tensor? = nil,
+    shape: [Int], inputs: [GradientNode], pullback: ((Tensor) -> Void)?, home: Tensor? = nil,
     openHome: (() -> Void)? = nil
   ) {
-    self.name = name
     self.shape = shape
     self.inputs = inputs
     self.pullback = pullback
@@ -43,8 +40,8 @@ public final class GradientNode {
 
   /// A leaf whose gradient is kept at `home` across `backward` calls.
   /// - Parameter openHome: Called before the first contribution is written there.
-  convenience init(leafNamed name: StaticString, home: Tensor, openHome: (() -> Void)? = nil) {
-    self.init(name, shape: home.shape, inputs: [], pullback: nil, home: home, openHome: openHome)
+  convenience init(leafAt home: Tensor, openHome: (() -> Void)? = nil) {
+    self.init(shape: home.shape, inputs: [], pullback: nil, home: home, openHome: openHome)
   }
 
   /// The gradient gathered so far, in the shape of the node's tensor.
@@ -122,32 +119,30 @@ extension Tensor {
   /// The pullback receives the gradient with respect to this tensor and adds its share to each input's node. It should
   /// capture nodes and only those tensors whose values it reads, because what it captures stays in memory.
   /// - Parameters:
-  ///   - name: The op's, for messages.
   ///   - inputs: What the op read and may want gradients; nil where there is none.
   ///   - recompute: Computes this tensor once more from values that `pullback` captures anyway; ops that need it for
   ///     their gradients then need not keep it. See `Recomputation`.
   ///   - pullback: Adds the gradients of the inputs' nodes, given that of this tensor in its shape.
   public func recording(
-    _ name: StaticString, from inputs: [Tensor?], recompute: (() -> Tensor)? = nil,
-    _ pullback: @escaping (_ dY: Tensor) -> Void
+    from inputs: [Tensor?], recompute: (() -> Tensor)? = nil, _ pullback: @escaping (_ dY: Tensor) -> Void
   ) -> Tensor {
     guard Tape.isRecording else { return self }
     let nodes = inputs.compactMap { $0?.node }
     guard !nodes.isEmpty else { return self }
-    let node = GradientNode(name, shape: shape, inputs: nodes, pullback: pullback)
+    let node = GradientNode(shape: shape, inputs: nodes, pullback: pullback)
     if Recomputation.current != .none { node.recompute = recompute }
     return Tensor(storage: storage, offset: offset, shape: shape, node: node)
   }
 
   /// A leaf of the tape whose gradient is gathered as it comes, and nil while none has come.
   var asGatheringLeaf: Tensor {
-    let node = GradientNode("input", shape: shape, inputs: [], pullback: nil)
+    let node = GradientNode(shape: shape, inputs: [], pullback: nil)
     return Tensor(storage: storage, offset: offset, shape: shape, node: node)
   }
 
   /// A leaf of the tape with its own gradient, for gradient checks and for gradients with respect to inputs.
   public var trackingGradient: Tensor {
-    let node = GradientNode(leafNamed: "input", home: Tensor(repeating: 0, shape: shape))
+    let node = GradientNode(leafAt: Tensor(repeating: 0, shape: shape))
     return Tensor(storage: storage, offset: offset, shape: shape, node: node)
   }
 

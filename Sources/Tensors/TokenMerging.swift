@@ -123,7 +123,7 @@ public func mergeTokens(_ x: Tensor, sizes: [Float], plan: MergePlan) -> (tokens
     }
   }
   let node = x.node
-  let tokens = y.recording("mergeTokens", from: [x]) { dY in
+  let tokens = y.recording(from: [x]) { dY in
     node?.accumulate { dX, accumulating in
       parallelChunks(groups.count, of: 64) { range in
         for token in range {

@@ -51,6 +51,8 @@ struct PagedStorageTests {
       activations.initializeMemory(as: UInt8.self, repeating: 1)
       pool.give(activations)
       paged.provide(0..<count)
+      // The pages came with what they held.
+      #expect(paged.pointer[count - 1].bitPattern == 0x0101_0101)
       paged.pointer.update(repeating: 1, count: count)
       paged.release()
     }

@@ -56,6 +56,14 @@ extension RankTests {
         blocks: 107_000_000)
     }
 
+    @Test func tensorsLeaveAddressesToOthersWhereTheyAreLimited() throws {
+      let step = "tokenizer-step --threads 1 --channels 32 --resolution 64 --keep 9 --batch 1 --warmup 0 --repeat 1"
+      let outcome = try MPIRun(
+        command: ["sh", "-c", "ulimit -v 2000000; exec '\(MPIRun.product("benchmarks"))' \(step)"]
+      ).wait(timeout: .seconds(60))
+      #expect(outcome.status == 0, "\(outcome)")
+    }
+
     @Test func aStepOfTheGeneratorComputesItsProductsAndNoMore() throws {
       var config = GeneratorConfig(.base, order: .plain)
       (config.blocks, config.factorizedBlocks, config.width, config.heads, config.gridSize) = (4, 2, 128, 4, 8)
