@@ -4,8 +4,7 @@ import Glibc
 /// Floats at addresses that never change, with memory only where and while it is needed.
 ///
 /// The memory comes from the pool: its pages move here, so nothing is copied and nothing comes fresh from the system. The
-/// gradients of a step are kept so: each parameter's take the place of activations that the backward pass has done with,
-/// and a step needs memory for the activations or for the gradients, not for both.
+/// gradients of a step are kept so: each parameter's take the place of activations that the backward pass has done with.
 ///
 /// Where the system cannot move pages, the floats have memory of their own, all the time.
 public final class PagedStorage {
@@ -14,6 +13,8 @@ public final class PagedStorage {
   /// The first float.
   public let pointer: UnsafeMutablePointer<Float>
   private let room: UnsafeMutableRawBufferPointer
+  /// From `pointer` on.
+  private let usableByteCount: Int
   /// The pool's blocks, each without its pages; nil where there is no memory.
   private var pieces: [UnsafeMutableRawBufferPointer?]
   private let pool: StoragePool
@@ -37,6 +38,7 @@ public final class PagedStorage {
     madvise(start, byteCount, MADV_HUGEPAGE)
     self.room = room
     pointer = start.bindMemory(to: Float.self, capacity: count)
+    usableByteCount = byteCount
     pieces = Array(repeating: nil, count: (byteCount + Self.pieceByteCount - 1) / Self.pieceByteCount)
   }
 
@@ -72,8 +74,7 @@ public final class PagedStorage {
   }
 
   private func place(of index: Int) -> UnsafeMutableRawBufferPointer {
-    let end = (count * MemoryLayout<Float>.stride).rounded(upTo: StoragePool.hugePageByteCount)
-    let range = index * Self.pieceByteCount..<min(end, (index + 1) * Self.pieceByteCount)
+    let range = index * Self.pieceByteCount..<min(usableByteCount, (index + 1) * Self.pieceByteCount)
     return UnsafeMutableRawBufferPointer(start: UnsafeMutableRawPointer(pointer) + range.lowerBound, count: range.count)
   }
 

@@ -27,7 +27,7 @@ public final class StoragePool: @unchecked Sendable {
 
   /// Blocks up to here have a power of two of bytes and stay in a list of their size: they are many, and little memory.
   private static let smallLimit = 1 << 16
-  private static let pageByteCount = 4096
+  static let pageByteCount = 4096
   /// What is reserved at once where addresses are limited (`ulimit -v`).
   private static let limitedByteCount = 64 << 20
   /// What huge pages are aligned to.
@@ -56,7 +56,7 @@ public final class StoragePool: @unchecked Sendable {
   }
 
   /// A block of at least `byteCount` bytes. Its address is a multiple of 64 and, beyond 64 KiB, of `alignment`.
-  func take(byteCount: Int, alignment: Int = 4096) -> UnsafeMutableRawBufferPointer {
+  func take(byteCount: Int, alignment: Int = pageByteCount) -> UnsafeMutableRawBufferPointer {
     let isSmall = byteCount <= Self.smallLimit
     let blockByteCount =
       isSmall ? max(64, byteCount.roundedUpToPowerOfTwo) : byteCount.rounded(upTo: Self.pageByteCount)
