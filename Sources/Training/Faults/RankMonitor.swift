@@ -95,12 +95,17 @@ final class RankMonitor: Sendable {
   }
 
   private func watch() {
+    var awakeSince = ContinuousClock.now
     while !state.withLock({ $0.isStopped }) {
       let start = ContinuousClock.now
       beatIfPossible()
+      let written = ContinuousClock.now
       while ContinuousClock.now - start < interval && !state.withLock({ $0.isStopped }) { usleep(20_000) }
+      // Who was stopped has waited for nobody meanwhile, and must not call others missing when the job is taken down.
+      if ContinuousClock.now - written > interval + limit / 2 { awakeSince = .now }
       let position = trace.position
-      if position.operation != nil && ContinuousClock.now - position.since > limit { examine(position) }
+      guard position.operation != nil else { continue }
+      if ContinuousClock.now - max(position.since, awakeSince) > limit { examine(position) }
     }
     beatIfPossible()
   }
