@@ -7,7 +7,7 @@
 // much as a quarter of the product, and clear C before adding to it.
 //
 // Where B streams from memory, every step through the depth asks for a little of what comes next: 16 rows by a matrix of
-// 400 MB run at 1.28 times the speed that they have if the first rows of a strip ask for all of it.
+// 400 MB run at 1.1 to 1.2 times the speed that they have if the first rows of a strip ask for all of it.
 enum { rows_per_block = 6, most_strips = 4 };
 
 /// What a block asks the memory for while it computes: addresses that begin at `start`, `step` bytes further for every step
