@@ -14,14 +14,20 @@ extension RunPlan {
     let images = try recipe.batch.imagesPerRank(worldSize: worldSize)
     var drawing: SampleDrawing?
     var mappedBytes = 0
+    var notices: [String] = []
     if let directory = recipe.data.codes {
       let dataset = try CodeDataset(directory: directory)
       let codes = dataset.content.properties
       mappedBytes =
         dataset.byteCount + (try recipe.data.validation.map { try CodeDataset(directory: $0).byteCount } ?? 0)
       recipe = try recipe.fitted(to: codes)
-      // Where the tokenizer cannot be used, training says so and draws no samples.
-      if recipe.run.pictures { drawing = try? SampleDrawing(validationsOf: recipe, codes: codes) }
+      if recipe.run.pictures {
+        do {
+          drawing = try SampleDrawing(validationsOf: recipe, codes: codes)
+        } catch {
+          notices.append("validations will show no samples: \(error)")
+        }
+      }
     } else if recipe.model.classCount == 0 {
       throw ConfigError(
         key: "model.classCount", problem: "is 0, and there are no codes to take it from; set data.codes or classCount")
@@ -33,7 +39,7 @@ extension RunPlan {
       programBytes: programBytes, round: round,
       // A code per kept token, and the token of every position.
       dataBytes: 4 * 2 * recipe.model.positionCount * images, mappedBytes: mappedBytes,
-      samplingBytes: drawing.map { Self.bytes(of: $0, model: model, beside: round) } ?? 0)
+      samplingBytes: drawing.map { Self.bytes(of: $0, model: model, beside: round) } ?? 0, notices: notices)
   }
 
   /// What the first rank needs besides while it draws samples: the tokenizer, and what the weights as sampling lays them
