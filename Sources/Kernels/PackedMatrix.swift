@@ -8,15 +8,15 @@ import CKernels
 public struct PackedMatrix: Sendable {
   /// Rows and columns of the matrix.
   public let depth: Int, columns: Int
-  private let strip: Int
+  private let strip: Int, stripCount: Int
   private let storage: Storage
 
   /// Packs a matrix; a weight `[out, in]` of a linear map is packed as its transpose.
   public init(_ matrix: MatrixView) {
     (depth, columns) = (matrix.rows, matrix.columns)
     strip = kernels_plane_product_strip()
+    stripCount = (columns + strip - 1) / strip
     let (depth, columns, strip) = (depth, columns, strip)
-    let stripCount = (columns + strip - 1) / strip
     let storage = Storage(count: stripCount * strip * depth)
     parallelChunks(stripCount, of: max(1, (1 << 14) / max(1, depth * strip))) { strips in
       for index in strips {
@@ -39,10 +39,15 @@ public struct PackedMatrix: Sendable {
   /// `y = x·B` on this rank's threads.
   /// - Precondition: `x` is `rows × depth`, `y` is `rows × columns`, neither transposed.
   public func multiply(_ x: MatrixView, into y: MatrixView) {
-    // Few rows: the matrix is read once, each thread its own strips. Many: each thread its own rows as well.
+    guard x.rows >= rowsPerBlock else {
+      // The matrix is read once, each thread its own strips.
+      let ranges = guidedRanges(stripCount, threads: Threads.count)
+      return parallelFor(ranges.count) { job in
+        multiply(x, by: 0..<depth, into: y, strips: ranges[job], accumulating: false)
+      }
+    }
     let rowsPerJob = 192
-    let stripsPerJob = max(1, (x.rows < rowsPerBlock ? 64 : 256) / strip)
-    let stripCount = (columns + strip - 1) / strip
+    let stripsPerJob = max(1, 256 / strip)
     let groups = (stripCount + stripsPerJob - 1) / stripsPerJob
     parallelFor(groups * ((x.rows + rowsPerJob - 1) / rowsPerJob)) { job in
       let rows = job / groups * rowsPerJob..<min(x.rows, (job / groups + 1) * rowsPerJob)
@@ -54,12 +59,12 @@ public struct PackedMatrix: Sendable {
 
   /// `multiply` without threads, for callers that run inside a parallel loop.
   func multiplyOnThisThread(_ x: MatrixView, into y: MatrixView) {
-    multiply(x, by: 0..<depth, into: y, strips: 0..<(columns + strip - 1) / strip, accumulating: false)
+    multiply(x, by: 0..<depth, into: y, strips: 0..<stripCount, accumulating: false)
   }
 
   /// `y += x·B[rows]`, B's other rows left out, without threads.
   func multiplyOnThisThread(_ x: MatrixView, byRows rows: Range<Int>, addingTo y: MatrixView) {
-    multiply(x, by: rows, into: y, strips: 0..<(columns + strip - 1) / strip, accumulating: true)
+    multiply(x, by: rows, into: y, strips: 0..<stripCount, accumulating: true)
   }
 
   private func multiply(

@@ -90,8 +90,8 @@ public final class PagedStorage {
     return room == MAP_FAILED ? nil : UnsafeMutableRawBufferPointer(start: room, count: byteCount)
   }
 
-  /// Whether this system lets pages move and keeps their old addresses.
-  private static let pagesCanMove: Bool = {
+  /// Whether this system lets pages move and keeps their old addresses (Linux 5.7 or later).
+  public static let pagesCanMove: Bool = {
     let byteCount = sysconf(Int32(_SC_PAGESIZE))
     guard let room = mapped(2 * byteCount), let start = room.baseAddress else { return false }
     defer { munmap(start, room.count) }

@@ -47,6 +47,19 @@ public func parallelChunks(_ count: Int, of chunk: Int, _ body: (Range<Int>) -> 
   }
 }
 
+/// Consecutive ranges that cover `0..<count`, for loops whose results do not depend on how they are split: long ones first,
+/// which read memory in order, then ever shorter ones, so that all threads end together even if some are disturbed.
+func guidedRanges(_ count: Int, threads: Int) -> [Range<Int>] {
+  var ranges: [Range<Int>] = []
+  var start = 0
+  while start < count {
+    let end = start + max(1, (count - start) / (2 * threads))
+    ranges.append(start..<end)
+    start = end
+  }
+  return ranges
+}
+
 /// Sums `body` over consecutive ranges that cover `0..<count`, in range order: the same result for any thread count.
 public func parallelSum(_ count: Int, of chunk: Int = 1 << 16, _ body: (Range<Int>) -> Double) -> Double {
   let chunks = (count + chunk - 1) / chunk

@@ -13,7 +13,7 @@ struct PackedMatrixTests {
   @Test(
     arguments: [
       (1, 1, 1), (5, 3, 7), (6, 128, 32), (7, 129, 33), (49, 255, 64), (48, 256, 31), (13, 257, 66), (193, 300, 130),
-      (12, 513, 9),
+      (12, 513, 9), (16, 392, 80), (7, 771, 48),
     ], [false, true])
   func aProductIsThatOfFloat64(_ size: (rows: Int, depth: Int, columns: Int), isTransposed: Bool) {
     let (rows, depth, columns) = size

@@ -6,7 +6,8 @@ struct RoundCost {
   /// The most bytes in tensors at once, beside parameters and `keptGradientBytes`: activations, and the gradients that
   /// are there already.
   let activationBytes: Int
-  /// Bytes of the gradients where they are there from the beginning: in all rounds but the first of a step.
+  /// Bytes of the gradients where they are there from the beginning: in all rounds but the first of a step, and wherever
+  /// they have memory of their own.
   let keptGradientBytes: Int
   /// Floating-point operations of its matrix products for one sample.
   let operationsPerSample: Int
@@ -25,7 +26,7 @@ struct RoundCost {
     _ round: (_ samples: Int) throws -> Void
   ) rethrows {
     let gradientBytes = arenas.reduce(0) { $0 + $1.count * MemoryLayout<Float>.stride }
-    keptGradientBytes = accumulation > 1 ? gradientBytes : 0
+    keptGradientBytes = accumulation > 1 || !PagedStorage.pagesCanMove ? gradientBytes : 0
     if accumulation > 1 { for arena in arenas { arena.finishGradients() } }
     func growth(_ count: Int) throws -> Int {
       defer { if accumulation == 1 { for arena in arenas { arena.startStep() } } }
