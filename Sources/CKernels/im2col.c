@@ -42,6 +42,29 @@ VECTOR_CLONES void kernels_im2col(
   }
 }
 
+/// `length` is a constant where it is a usual one.
+ALWAYS_INLINE void add_runs(
+  ptrdiff_t count, const ptrdiff_t length, const float *restrict runs, ptrdiff_t stride, ptrdiff_t first,
+  ptrdiff_t step, ptrdiff_t width, float *restrict y) {
+  for (ptrdiff_t j = 0; j < count; j++, runs += stride, first += step) {
+    if (first >= 0 && first + length <= width) {
+      for (ptrdiff_t i = 0; i < length; i++) y[first + i] += runs[i];
+    } else {
+      for (ptrdiff_t i = first < 0 ? -first : 0; i < length && first + i < width; i++) y[first + i] += runs[i];
+    }
+  }
+}
+
+VECTOR_CLONES void kernels_add_runs(
+  ptrdiff_t count, ptrdiff_t length, const float *restrict runs, ptrdiff_t stride, ptrdiff_t first, ptrdiff_t step,
+  ptrdiff_t width, float *restrict y) {
+  switch (length) {
+    case 9: return add_runs(count, 9, runs, stride, first, step, width, y);
+    case 12: return add_runs(count, 12, runs, stride, first, step, width, y);
+    default: return add_runs(count, length, runs, stride, first, step, width, y);
+  }
+}
+
 VECTOR_CLONES void kernels_transpose(
   ptrdiff_t rows, ptrdiff_t columns, const float *restrict x, ptrdiff_t x_stride, float *restrict y,
   ptrdiff_t y_stride) {

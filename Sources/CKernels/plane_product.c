@@ -6,16 +6,17 @@
 // registers) or of four vectors (AVX-512: 24 of 32). BLAS would pack both operands first, which at these sizes costs as
 // much as a quarter of the product, and clear C before adding to it.
 //
-// The steps through the depth are unrolled: where another hardware thread shares the core, instructions are what is scarce,
-// and 16 rows by a matrix of 400 MB run at 1.16 times the speed of a loop with one step. Where B streams from memory, all
-// blocks of rows ask for a little of what comes next: 1.1 to 1.2 times the speed that they have if the first asks for all.
+// The steps through the depth are unrolled: where another hardware thread shares the core, instructions are what is
+// scarce, and 16 rows by a matrix of 400 MB run at 1.16 times the speed of a loop with one step. Where B streams from
+// memory, all blocks of rows ask for a little of what comes next: 1.1 to 1.2 times the speed that they have if the
+// first asks for all.
 enum { rows_per_block = 6, most_strips = 4 };
 
 /// Eight where A is turned take a sixth longer than four.
 ALWAYS_INLINE int steps_per_group(const int is_turned) { return is_turned ? 4 : 8; }
 
-/// What a block asks the memory for while it computes: at every group of steps `lines` cache lines, none, half of B's or
-/// as many as B has.
+/// What a block asks the memory for while it computes: at every group of steps `lines` cache lines, which are none,
+/// half as many as the group reads of B, or all of them.
 struct ahead {
   const char *start;
   ptrdiff_t line, group;  // bytes from one line, and from one group's first line, to the next
@@ -26,8 +27,8 @@ ALWAYS_INLINE void ask(const int count, const char *start, ptrdiff_t line) {
   UNROLL for (int i = 0; i < count; i++) __builtin_prefetch(start + i * line, 0, 2);
 }
 
-/// `rows`, `strips` and `is_turned` are constants at every call, so the sums live in registers. `is_turned`: a_row is 1,
-/// else a_step is.
+/// `rows`, `strips` and `is_turned` are constants at every call, so the sums live in registers. If `is_turned`, a_row
+/// is 1, else a_step is.
 ALWAYS_INLINE void block(
   const int rows, const int strips, const int is_turned, struct ahead ahead, ptrdiff_t depth, const float *a,
   ptrdiff_t a_row, ptrdiff_t a_step, const float *b, ptrdiff_t b_row, float *c, ptrdiff_t c_row, int accumulate) {

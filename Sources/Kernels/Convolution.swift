@@ -6,6 +6,9 @@ public func convolution(
   _ x: UnsafeMutablePointer<Float>, weight: UnsafeMutablePointer<Float>, bias: UnsafePointer<Float>?,
   into y: UnsafeMutablePointer<Float>, _ shape: ConvolutionShape, algorithm: ConvolutionAlgorithm = .automatic
 ) {
+  if algorithm == .automatic && shape.isThinAtOutput {
+    return convolutionToThin(x, weight: weight, bias: bias, into: y, shape)
+  }
   guard let tile = shape.winogradTile(algorithm, channelsRead: shape.inputChannels) else {
     return convolutionByColumns(x, weight: weight, bias: bias, into: y, shape)
   }
@@ -20,6 +23,12 @@ public func convolutionInputGradient(
   _ dY: UnsafeMutablePointer<Float>, weight: UnsafeMutablePointer<Float>, into dX: UnsafeMutablePointer<Float>,
   _ shape: ConvolutionShape, accumulating: Bool, algorithm: ConvolutionAlgorithm = .automatic
 ) {
+  if algorithm == .automatic && shape.isThinAtInput {
+    return inputGradientToThin(dY, weight: weight, into: dX, shape, accumulating: accumulating)
+  }
+  if algorithm == .automatic && shape.isThinAtOutput {
+    return inputGradientFromThin(dY, weight: weight, into: dX, shape, accumulating: accumulating)
+  }
   guard let tile = shape.winogradTile(algorithm, channelsRead: shape.outputChannels) else {
     return inputGradientByTaps(dY, weight: weight, into: dX, shape, accumulating: accumulating)
   }
@@ -34,6 +43,9 @@ public func convolutionWeightGradient(
   _ x: UnsafeMutablePointer<Float>, _ dY: UnsafeMutablePointer<Float>, into dW: UnsafeMutablePointer<Float>,
   _ shape: ConvolutionShape, accumulating: Bool, algorithm: ConvolutionAlgorithm = .automatic
 ) {
+  if algorithm == .automatic && (shape.isThinAtInput || shape.isThinAtOutput) {
+    return weightGradientOfThin(x, dY, into: dW, shape, accumulating: accumulating)
+  }
   guard let tile = shape.winogradTile(algorithm, channelsRead: shape.inputChannels) else {
     return weightGradientByColumns(x, dY, into: dW, shape, accumulating: accumulating)
   }

@@ -3,16 +3,16 @@ import CKernels
 // Convolutions and the gradients of their weights as matrix products: windows are gathered into the rows of a matrix, a
 // block of output pixels at a time, so that the block stays in L2 and no buffer grows with the image.
 
-/// `y = bias + windows(x)·weight`.
+/// `y (+)= bias + windows(x)·weight`.
 func convolutionByColumns(
   _ x: UnsafeMutablePointer<Float>, weight: UnsafeMutablePointer<Float>, bias: UnsafePointer<Float>?,
-  into y: UnsafeMutablePointer<Float>, _ shape: ConvolutionShape
+  into y: UnsafeMutablePointer<Float>, _ shape: ConvolutionShape, accumulating: Bool = false
 ) {
   let pixels = shape.batch * shape.outputHeight * shape.outputWidth
   if shape.isPointwise {
     PackedMatrix(MatrixView(weight, rows: shape.inputChannels, columns: shape.outputChannels)).multiply(
       MatrixView(x, rows: pixels, columns: shape.inputChannels),
-      into: MatrixView(y, rows: pixels, columns: shape.outputChannels))
+      into: MatrixView(y, rows: pixels, columns: shape.outputChannels), accumulating: accumulating)
     if let bias { addRows(bias, to: y, rows: pixels, columns: shape.outputChannels) }
     return
   }
@@ -23,7 +23,7 @@ func convolutionByColumns(
     let out = y + block.lowerBound * shape.outputChannels
     weights.multiplyOnThisThread(
       MatrixView(columns.pointer, rows: block.count, columns: window.taps),
-      into: MatrixView(out, rows: block.count, columns: shape.outputChannels))
+      into: MatrixView(out, rows: block.count, columns: shape.outputChannels), accumulating: accumulating)
     if let bias { kernels_add_rows(block.count, shape.outputChannels, bias, out) }
   }
 }
@@ -61,7 +61,8 @@ func weightGradientByColumns(
 }
 
 extension kernels_window {
-  fileprivate init(forwardOf shape: ConvolutionShape) {
+  /// The windows of a convolution's input.
+  init(forwardOf shape: ConvolutionShape) {
     self.init(
       height: shape.height, width: shape.width, channels: shape.inputChannels, output_height: shape.outputHeight,
       output_width: shape.outputWidth, kernel_height: shape.kernelHeight, kernel_width: shape.kernelWidth,

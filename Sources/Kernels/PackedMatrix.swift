@@ -36,14 +36,14 @@ public struct PackedMatrix: Sendable {
     self.storage = storage
   }
 
-  /// `y = x·B` on this rank's threads.
+  /// `y = x·B`, or `y += x·B` when `accumulating`, on this rank's threads.
   /// - Precondition: `x` is `rows × depth`, `y` is `rows × columns`, neither transposed.
-  public func multiply(_ x: MatrixView, into y: MatrixView) {
+  public func multiply(_ x: MatrixView, into y: MatrixView, accumulating: Bool = false) {
     guard x.rows >= rowsPerBlock else {
       // The matrix is read once, each thread its own strips.
       let ranges = guidedRanges(stripCount, threads: Threads.count)
       return parallelFor(ranges.count) { job in
-        multiply(x, by: 0..<depth, into: y, strips: ranges[job], accumulating: false)
+        multiply(x, by: 0..<depth, into: y, strips: ranges[job], accumulating: accumulating)
       }
     }
     let rowsPerJob = 192
@@ -53,13 +53,14 @@ public struct PackedMatrix: Sendable {
       let rows = job / groups * rowsPerJob..<min(x.rows, (job / groups + 1) * rowsPerJob)
       let strips = job % groups * stripsPerJob..<min(stripCount, (job % groups + 1) * stripsPerJob)
       multiply(
-        x.sliced(rows: rows), by: 0..<depth, into: y.sliced(rows: rows), strips: strips, accumulating: false)
+        x.sliced(rows: rows), by: 0..<depth, into: y.sliced(rows: rows), strips: strips,
+        accumulating: accumulating)
     }
   }
 
   /// `multiply` without threads, for callers that run inside a parallel loop.
-  func multiplyOnThisThread(_ x: MatrixView, into y: MatrixView) {
-    multiply(x, by: 0..<depth, into: y, strips: 0..<stripCount, accumulating: false)
+  func multiplyOnThisThread(_ x: MatrixView, into y: MatrixView, accumulating: Bool = false) {
+    multiply(x, by: 0..<depth, into: y, strips: 0..<stripCount, accumulating: accumulating)
   }
 
   /// `y += x·B[rows]`, B's other rows left out, without threads.

@@ -82,18 +82,52 @@ struct ConvolutionTests {
 
   @Test(arguments: winogradCases, [ConvolutionAlgorithm.winograd4, .winograd2])
   func winogradGradientsMatchThoseOfProducts(_ given: Case, algorithm: ConvolutionAlgorithm) {
-    // The input enters twice, so that its gradient and the weight's are added to as well as written.
-    func gradients(_ algorithm: ConvolutionAlgorithm) -> [[Float]] {
-      let leaves = given.tensors(seed: 5).map(\.trackingGradient)
-      let once = convolution(leaves[0], weight: leaves[1], bias: leaves[2], padding: 1, algorithm: algorithm)
-      let again = convolution(0.5 * leaves[0], weight: leaves[1], padding: 1, algorithm: algorithm)
-      let y = once + again
-      y.backward(from: randomTensors(y.shape, seed: 6)[0])
-      return leaves.map(\.gradient.values)
-    }
-    for (found, expected) in zip(gradients(algorithm), gradients(.gemm)) {
+    for (found, expected) in zip(gradients(of: given, algorithm), gradients(of: given, .gemm)) {
       #expect(relativeError(found, expected.map(Double.init)) < (algorithm == .winograd4 ? 2e-5 : 3e-6))
     }
+  }
+
+  /// A few channels on one side and whole vectors on the other: rows for two threads, windows that reach far outside,
+  /// and enough pixels for several sums of each weight's gradient.
+  static let thinCases: [Case] = [
+    Case(batch: 2, height: 37, width: 6, inputs: 16, outputs: 3),
+    Case(batch: 2, height: 35, width: 5, inputs: 3, outputs: 32),
+    Case(height: 9, width: 8, inputs: 64, outputs: 1, kernel: (4, 4)),
+    Case(batch: 2, height: 67, width: 6, inputs: 3, outputs: 16, kernel: (4, 4), stride: 2),
+    Case(height: 66, width: 6, inputs: 3, outputs: 16, kernel: (2, 5), stride: 3, padding: 2),
+    Case(height: 5, width: 4, inputs: 16, outputs: 2, kernel: (2, 2), padding: 3),
+    Case(height: 97, width: 90, inputs: 16, outputs: 1),
+    Case(height: 97, width: 90, inputs: 1, outputs: 16),
+  ]
+
+  @Test(arguments: thinCases)
+  func thinSidesMatchTheDefinition(_ given: Case) {
+    let tensors = given.tensors(seed: 4)
+    let y = convolution(
+      tensors[0], weight: tensors[1], bias: tensors[2], stride: given.stride, padding: given.padding)
+    let expected = referenceConvolution(
+      tensors[0], weight: tensors[1], bias: tensors[2], stride: given.stride, padding: given.padding)
+    #expect(relativeError(y.values, expected) < 2e-6)
+  }
+
+  @Test(arguments: thinCases)
+  func gradientsOfThinSidesMatchThoseOfProducts(_ given: Case) {
+    for (found, expected) in zip(gradients(of: given, .automatic), gradients(of: given, .gemm)) {
+      #expect(relativeError(found, expected.map(Double.init)) < 3e-6)
+    }
+  }
+
+  /// The gradients of input, weight and bias. The input enters twice, so that its gradient and the weight's are added to
+  /// as well as written.
+  private func gradients(of given: Case, _ algorithm: ConvolutionAlgorithm) -> [[Float]] {
+    let leaves = given.tensors(seed: 5).map(\.trackingGradient)
+    let once = convolution(
+      leaves[0], weight: leaves[1], bias: leaves[2], stride: given.stride, padding: given.padding, algorithm: algorithm)
+    let again = convolution(
+      0.5 * leaves[0], weight: leaves[1], stride: given.stride, padding: given.padding, algorithm: algorithm)
+    let y = once + again
+    y.backward(from: randomTensors(y.shape, seed: 6)[0])
+    return leaves.map(\.gradient.values)
   }
 
   @Test(arguments: [1, 2])

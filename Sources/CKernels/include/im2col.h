@@ -13,6 +13,12 @@ typedef struct {
 /// `columns` [count, kernel_height·kernel_width·channels].
 void kernels_im2col(const kernels_window *window, ptrdiff_t first, ptrdiff_t count, const float *x, float *columns);
 
+/// Adds run after run to a row of `width` floats: y[first + j·step + i] += runs[j·stride + i] for j < count, i < length,
+/// what lies outside the row left out. One kernel row of the inverse of `kernels_im2col`.
+void kernels_add_runs(
+  ptrdiff_t count, ptrdiff_t length, const float *runs, ptrdiff_t stride, ptrdiff_t first, ptrdiff_t step,
+  ptrdiff_t width, float *y);
+
 /// y[c, r] = x[r, c], x with `x_stride` floats from row to row and y with `y_stride`.
 void kernels_transpose(
   ptrdiff_t rows, ptrdiff_t columns, const float *x, ptrdiff_t x_stride, float *y, ptrdiff_t y_stride);
