@@ -88,6 +88,7 @@ struct GeneratorTaskTests {
       _ = try GeneratorTraining(recipe: recipe, communicator: SingleCommunicator(), reporter: reporter).run()
       let told = messages.filter { $0.contains("validations will show no samples") }
       #expect(told.count == 1 && told[0].contains("--set tokenizer=PATH"), "\(messages)")
+      #expect(try RunPlan(recipe: recipe, worldSize: 1).notices == told)
       #expect(!FileManager.default.fileExists(atPath: folder + "/run/samples"))
     }
   }
