@@ -12,7 +12,7 @@
 // first asks for all.
 enum { rows_per_block = 6, most_strips = 4 };
 
-/// Eight where A is turned take a sixth longer than four.
+/// Where A is turned, eight are a sixth slower than four.
 ALWAYS_INLINE int steps_per_group(const int is_turned) { return is_turned ? 4 : 8; }
 
 /// What a block asks the memory for while it computes: at every group of steps `lines` cache lines, which are none,

@@ -79,8 +79,7 @@ extension ConvolutionShape {
     case .winograd2: return 2
     case .winograd4: return 4
     case .automatic:
-      // Channels are filled up to 16 and tiles to 4 × 4. Where most of what is read would be filling, products win;
-      // where little is written, they lose, because OpenBLAS is slow at narrow results.
+      // Channels are filled up to 16 and tiles to 4 × 4. Where most of what is read would be filling, products win.
       return channelsRead >= 8 && min(height, width) >= 3 ? ConvolutionPrecision.current.winogradTile : nil
     }
   }

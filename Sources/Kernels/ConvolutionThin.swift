@@ -108,12 +108,12 @@ private struct ThinWindows {
     return PackedMatrix(MatrixView(matrix.pointer, rows: wide, columns: columns))
   }
 
-  /// Adds `wide·weights` to the window of every pixel.
+  /// `thin (+)= bias + Σ wide·weights`, what each pixel of the wide images gives to its window.
   func spread(
     _ wide: UnsafeMutablePointer<Float>, _ weights: PackedMatrix, into thin: UnsafeMutablePointer<Float>,
     bias: UnsafePointer<Float>?, accumulating: Bool
   ) {
-    let rowSize = window.width * window.channels
+    let (rowSize, run) = (window.width * window.channels, window.kernel_width * window.channels)
     // Threads share rows of the thin image. Pixels whose windows reach two jobs' rows are multiplied twice.
     let rowsPerJob = 32
     let jobs = (window.height + rowsPerJob - 1) / rowsPerJob
@@ -134,7 +134,6 @@ private struct ThinWindows {
           MatrixView(wide + first * weights.depth, rows: window.output_width, columns: weights.depth),
           into: MatrixView(products.pointer, rows: window.output_width, columns: weights.columns))
         for tapRow in 0..<window.kernel_height where rows.contains(top + tapRow) {
-          let run = window.kernel_width * window.channels
           kernels_add_runs(
             window.output_width, run, products.pointer + tapRow * run, weights.columns,
             -window.left * window.channels, window.stride * window.channels, rowSize,

@@ -21,13 +21,7 @@ extension RunPlan {
       mappedBytes =
         dataset.byteCount + (try recipe.data.validation.map { try CodeDataset(directory: $0).byteCount } ?? 0)
       recipe = try recipe.fitted(to: codes)
-      if recipe.run.pictures {
-        do {
-          drawing = try SampleDrawing(validationsOf: recipe, codes: codes)
-        } catch {
-          notices.append("validations will show no samples: \(error)")
-        }
-      }
+      drawing = SampleDrawing.ofValidations(recipe, codes: codes) { notices.append($0) }
     } else if recipe.model.classCount == 0 {
       throw ConfigError(
         key: "model.classCount", problem: "is 0, and there are no codes to take it from; set data.codes or classCount")

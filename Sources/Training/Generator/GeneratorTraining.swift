@@ -36,7 +36,7 @@ public struct GeneratorTraining {
     let communicator = run.communicator
     let baseline = try data.baseline(recipe, communicator: communicator)
     let properties = try data.completedProperties(recipe, communicator: communicator)
-    let drawing = communicator.isFirst && recipe.run.pictures ? drawing(recipe, properties, run.say) : nil
+    let drawing = communicator.isFirst ? SampleDrawing.ofValidations(recipe, codes: properties, say: run.say) : nil
 
     return try run.train(
       resume: resume, stoppingAt: stop, totalSteps: totalSteps,
@@ -58,18 +58,5 @@ public struct GeneratorTraining {
         try LossPicture(records: MetricsLog.records(of: directory), title: recipe.name).writePNG(
           to: directory.path + "/losses.png")
       })
-  }
-
-  /// What draws the samples of validations; where the tokenizer cannot be used, nil, and the user is told: training needs
-  /// the codes alone.
-  private func drawing(
-    _ recipe: GeneratorRecipe, _ codes: CodeProperties, _ say: (String) -> Void
-  ) -> SampleDrawing? {
-    do {
-      return try SampleDrawing(validationsOf: recipe, codes: codes)
-    } catch {
-      say("validations will show no samples: \(error)")
-      return nil
-    }
   }
 }

@@ -29,9 +29,22 @@ struct SampleDrawing {
     self.options = options
   }
 
-  /// What validations of a training draw with.
+  /// What validations of a training draw with, or nil where the recipe wants no pictures or the tokenizer cannot be used;
+  /// that is told, for training needs the codes alone.
+  static func ofValidations(
+    _ recipe: GeneratorRecipe, codes: CodeProperties, say: (String) -> Void
+  ) -> SampleDrawing? {
+    guard recipe.run.pictures else { return nil }
+    do {
+      return try SampleDrawing(validationsOf: recipe, codes: codes)
+    } catch {
+      say("validations will show no samples: \(error)")
+      return nil
+    }
+  }
+
   /// - Throws: As `CodePictures.init(tokenizer:trainedWith:of:order:option:)`.
-  init(validationsOf recipe: GeneratorRecipe, codes: CodeProperties) throws {
+  private init(validationsOf recipe: GeneratorRecipe, codes: CodeProperties) throws {
     var options = SamplingOptions()
     options.pre.guidance = GeneratorTask.sampleGuidance
     options.post.guidance = GeneratorTask.sampleGuidance
